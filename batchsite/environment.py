@@ -1,0 +1,57 @@
+"""Typed reading of environment variables: an odd value stops the process with a clear message."""
+
+from __future__ import annotations
+
+import os
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+def text(name: str, default: str = "") -> str:
+    """The variable's text; ``default`` when unset or empty."""
+    return os.environ.get(name) or default
+
+
+def boolean(name: str, default: bool) -> bool:
+    """true/false, yes/no, on/off, 1/0 in any case."""
+    value = text(name).lower()
+    if not value:
+        return default
+    if value in {"1", "true", "yes", "on"}:
+        return True
+    if value in {"0", "false", "no", "off"}:
+        return False
+    raise ImproperlyConfigured(f"{name} must be true or false, not {value!r}.")
+
+
+def integer(name: str, default: int, *, minimum: int = 0) -> int:
+    """A whole number of at least ``minimum``."""
+    value = text(name)
+    if not value:
+        return default
+    try:
+        number = int(value)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be a whole number, not {value!r}.") from None
+    if number < minimum:
+        raise ImproperlyConfigured(f"{name} must be at least {minimum}, not {number}.")
+    return number
+
+
+def number(name: str, default: float, *, minimum: float = 0.0) -> float:
+    """A number of at least ``minimum``."""
+    value = text(name)
+    if not value:
+        return default
+    try:
+        parsed = float(value)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be a number, not {value!r}.") from None
+    if not minimum <= parsed < float("inf"):
+        raise ImproperlyConfigured(f"{name} must be a number of at least {minimum}, not {value!r}.")
+    return parsed
+
+
+def names(name: str, default: str = "") -> list[str]:
+    """A comma separated list, blanks dropped."""
+    return [part.strip() for part in text(name, default).split(",") if part.strip()]

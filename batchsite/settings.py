@@ -1,0 +1,199 @@
+"""All settings, in one file. Every value that a deployment changes is an environment variable."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+
+from batchsite import environment
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION = "0.1.0"
+
+# --- What kind of machine this is -----------------------------------------------------------------
+
+ENVIRONMENT = environment.text("BATCHSITE_ENVIRONMENT", "development")
+if ENVIRONMENT not in {"development", "production"}:
+    raise ImproperlyConfigured("BATCHSITE_ENVIRONMENT must be development or production.")
+PRODUCTION = ENVIRONMENT == "production"
+DEBUG = environment.boolean("DEBUG", False)
+SECRET_KEY = environment.text("SECRET_KEY")
+if not SECRET_KEY:
+    if PRODUCTION:
+        raise ImproperlyConfigured("SECRET_KEY must be set in production.")
+    # Good for one process; bin/up keeps one in its data folder so that sessions survive a restart.
+    SECRET_KEY = secrets.token_urlsafe(48)
+ALLOWED_HOSTS = environment.names("ALLOWED_HOSTS", "" if PRODUCTION else "*")
+CSRF_TRUSTED_ORIGINS = environment.names("CSRF_TRUSTED_ORIGINS")
+PUBLIC_URL = environment.text("PUBLIC_URL")
+DATA_DIR = Path(environment.text("BATCHSITE_DATA", str(BASE_DIR / ".data")))
+
+# --- Django ---------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "channels",
+    "rest_framework",
+    "batches",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+ROOT_URLCONF = "batchsite.urls"
+ASGI_APPLICATION = "batchsite.asgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+APPEND_SLASH = False  # both spellings of every route are served; a redirect would lose a POST's body
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "batch-list"
+LOGOUT_REDIRECT_URL = "login"
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "batchsite" / "static"]
+WHITENOISE_USE_FINDERS = not PRODUCTION
+WHITENOISE_AUTOREFRESH = False
+MEDIA_ROOT = DATA_DIR / "files"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION and environment.boolean("COOKIES_SECURE", True)
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if environment.boolean("BEHIND_PROXY", False) else None
+# A batch of 100,000 inline items is about 20 MB; data URLs need more. Above it: 413.
+DATA_UPLOAD_MAX_MEMORY_SIZE = environment.integer("MAX_BODY_BYTES", 64 * 1024 * 1024)
+FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+
+# --- Postgres: the ledger -------------------------------------------------------------------------
+
+DATABASE_URL = environment.text("DATABASE_URL", "postgresql://postgres@127.0.0.1:5432/batchsite")
+DATABASES: dict[str, dict[str, Any]] = {"default": dict(dj_database_url.parse(DATABASE_URL))}
+DATABASES["default"]["CONN_MAX_AGE"] = 0  # the pool keeps connections; Django hands them back at once
+DATABASES["default"].setdefault("OPTIONS", {}).update(
+    {
+        "pool": {
+            "min_size": 1,
+            "max_size": environment.integer("DATABASE_POOL_SIZE", 10, minimum=2),
+            "timeout": 10,
+            "max_idle": 300,
+        },
+        "connect_timeout": 5,
+        "application_name": environment.text("PROCESS_NAME", "batchsite"),
+        # A frozen peer is noticed within seconds instead of the kernel's two hours.
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+    }
+)
+
+# --- Redis: the doorbell --------------------------------------------------------------------------
+
+REDIS_URL = environment.text("REDIS_URL", "redis://127.0.0.1:6379/0")
+# Keys and channels start with it, so that several stacks can share one Redis.
+REDIS_PREFIX = environment.text("REDIS_PREFIX", "batchsite")
+
+# --- Channels: one process's sockets only; progress crosses processes by Redis pub/sub ------------
+
+CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 1000}}}
+
+# --- REST -----------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "batches.api.authentication.BearerAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "EXCEPTION_HANDLER": "batches.api.errors.exception_handler",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+
+# --- Batches --------------------------------------------------------------------------------------
+
+BATCH_DEFAULT_SIZE = environment.integer("BATCH_DEFAULT_SIZE", 50, minimum=1)
+BATCH_MAX_RETRIES = environment.integer("BATCH_MAX_RETRIES", 3)
+BATCH_TIMEOUT_MS = environment.integer("BATCH_TIMEOUT_MS", 30_000, minimum=1)
+BATCH_RETENTION_DAYS = environment.integer("BATCH_RETENTION_DAYS", 30, minimum=1)
+BATCH_MAX_INLINE_ITEMS = environment.integer("BATCH_MAX_INLINE_ITEMS", 100_000, minimum=1)
+BATCH_RETRY_WINDOW_SECONDS = environment.integer("BATCH_RETRY_WINDOW_SECONDS", 6 * 3600, minimum=1)
+MAX_FILE_BYTES = environment.integer("MAX_FILE_BYTES", 20 * 1024 * 1024, minimum=1)
+OPERATIONS = {
+    "rate_photos": "batches.operations.rate_photos.RatePhotos",
+    "sms": "batches.operations.sms.Sms",
+}
+
+# --- The engine -----------------------------------------------------------------------------------
+
+# Calls in flight per worker process and channel. Greenlets are cheap; the sum is bounded by memory.
+WORKER_CAPACITY = {
+    "ai": environment.integer("WORKER_CAPACITY_AI", 3000, minimum=1),
+    "sms": environment.integer("WORKER_CAPACITY_SMS", 200, minimum=1),
+    "data": environment.integer("WORKER_CAPACITY_DATA", 50, minimum=1),
+}
+WORKER_DRAIN_SECONDS = environment.number("WORKER_DRAIN_SECONDS", 25.0)
+
+# --- Providers: alias -> adapter, where, key, model, limits ---------------------------------------
+
+SANDBOX_URL = environment.text("SANDBOX_URL", f"http://127.0.0.1:{environment.integer('SANDBOX_PORT', 8001)}")
+DEFAULT_CHAT_PROVIDER = environment.text("DEFAULT_CHAT_PROVIDER", "openai-gpt-5")
+DEFAULT_SMS_PROVIDER = environment.text("DEFAULT_SMS_PROVIDER", "twilio")
+SMS_PER_SECOND = {"high": 8.0, "normal": 5.0, "low": 2.0}
+PROVIDERS: dict[str, dict[str, Any]] = {
+    "openai-gpt-5": {
+        "adapter": "providers.ai.openai.OpenAI",
+        "base_url": "https://api.openai.com/v1",
+        "key_variable": "OPENAI_API_KEY",
+        "model": "gpt-5",
+    },
+    "openai-gpt-6-luna": {
+        "adapter": "providers.ai.openai.OpenAI",
+        "base_url": "https://api.openai.com/v1",
+        "key_variable": "OPENAI_API_KEY",
+        "model": "gpt-6-luna",
+    },
+    "twilio": {
+        "adapter": "providers.sms.twilio.Twilio",
+        "base_url": "https://api.twilio.com",
+        "key_variable": "TWILIO_AUTH_TOKEN",
+        "account": environment.text("TWILIO_ACCOUNT_SID", "ACsandbox"),
+        "sender": environment.text("TWILIO_FROM", "+15005550006"),
+        "limits": {"sms_per_second": SMS_PER_SECOND},
+    },
+}

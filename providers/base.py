@@ -1,0 +1,157 @@
+"""The contract between the engine and an outside service.
+
+An adapter turns one of our requests into one HTTP call and one of our answers, or raises
+:class:`ProviderError`. It never retries, sleeps, logs or touches the database: the engine owns all of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, ClassVar, Protocol
+
+
+class ErrorCategory(StrEnum):
+    """The closed list of error categories, used by errors, analytics and visualisation alike."""
+
+    RATE_LIMIT = "rate_limit"
+    TIMEOUT = "timeout"
+    NETWORK = "network"
+    SERVER = "server"
+    INVALID_REQUEST = "invalid_request"
+    AUTHENTICATION = "authentication"
+    NOT_FOUND = "not_found"
+    CONTENT = "content"
+    BUDGET = "budget"
+    CANCELLED = "cancelled"
+    INTERNAL = "internal"
+
+
+class ProviderError(Exception):
+    """A call that did not succeed, classified once, at the HTTP door or in the adapter.
+
+    ``permanent``: trying again cannot help (bad input, bad key, no credit).
+    ``surely_not_sent``: the provider cannot have acted on the request (refused connection, 429, definite 4xx).
+    Where it is False the request may have had its effect, which decides between Retry and Unknown for
+    providers without idempotency. ``retry_after``: seconds the provider asked us to wait, a minimum.
+    ``message`` is safe to store and show to staff: it never holds a key, a message text or a phone number.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        category: ErrorCategory,
+        code: str,
+        permanent: bool,
+        surely_not_sent: bool,
+        retry_after: float | None = None,
+        status: int | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.category = category
+        self.code = code
+        self.permanent = permanent
+        self.surely_not_sent = surely_not_sent
+        self.retry_after = retry_after
+        self.status = status
+        self.request_id = request_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """One image of a request: exactly one of ``url`` (https, passed on unfetched) or ``data`` (raw bytes)."""
+
+    url: str | None = None
+    data: bytes | None = None
+    media_type: str = "image/jpeg"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatRequest:
+    """One question to an AI model. ``schema``: JSON Schema that the answer must satisfy (strict where supported)."""
+
+    prompt: str
+    reference: str
+    """Our attempt id; travels in the call wherever the provider echoes or logs a client id."""
+    timeout_seconds: float
+    system_prompt: str | None = None
+    images: tuple[Image, ...] = ()
+    schema: Mapping[str, Any] | None = None
+    schema_name: str = "answer"
+    model: str | None = None
+    """Overrides the model of the provider entry."""
+    max_output_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatAnswer:
+    """What the model said. Token counts are as billed; ``output_tokens`` includes reasoning."""
+
+    text: str
+    model: str
+    input_tokens: int = 0
+    output_tokens: int = 0
+    finish_reason: str = "stop"
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextMessage:
+    """One SMS. ``to`` is E.164 with the plus sign."""
+
+    to: str
+    body: str
+    reference: str
+    timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentMessage:
+    """The provider accepted the message under ``provider_reference`` (its own id)."""
+
+    provider_reference: str
+    status: str
+    segments: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Ceilings of one provider account. None: no limit of our own."""
+
+    requests_per_minute: float | None = None
+    max_in_flight: int | None = None
+    sms_per_second: Mapping[str, float] = field(default_factory=dict)
+    """Messages per second by priority (high, normal, low); empty for providers that send no SMS."""
+
+
+class Provider(Protocol):
+    """What every adapter has, whatever it can do."""
+
+    alias: str
+    """The name of the entry in settings, e.g. ``openai-gpt-5``; limits and closures are kept by it."""
+    model: str
+    limits: Limits
+    uses_sandbox: bool
+    """Whether calls go to the sandbox of this repository because no key is set."""
+    idempotent: ClassVar[bool]
+    """Whether doing a call twice costs money at most (True) or reaches a person twice (False)."""
+
+
+class ChatProvider(Provider, Protocol):
+    """Answers questions, with images, optionally under a JSON Schema."""
+
+    def complete(self, request: ChatRequest) -> ChatAnswer:
+        """Make the call. Raises :class:`ProviderError`."""
+        ...
+
+
+class SmsProvider(Provider, Protocol):
+    """Sends text messages."""
+
+    def send(self, message: TextMessage) -> SentMessage:
+        """Make the call. Raises :class:`ProviderError`."""
+        ...
