@@ -45,6 +45,7 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "channels",
     "rest_framework",
+    "providers",
     "batches",
 ]
 MIDDLEWARE = [

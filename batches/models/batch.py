@@ -1,0 +1,122 @@
+"""One submission of many items: what a user names, watches, pauses and cancels."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from datetime import datetime
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from batches.querysets import BatchQuerySet
+from batches.states import FINAL_BATCH_STATUSES, BatchStatus, Channel, Priority, lane_name
+
+
+def new_batch_id() -> str:
+    """``batch_<unix ms>_<random>`` as the documents show it; 96 random bits make it unguessable."""
+    return f"batch_{time.time_ns() // 1_000_000}_{secrets.token_hex(12)}"
+
+
+class Batch(models.Model):
+    """A batch. The counters are exact: they change in the same transaction as the items they count."""
+
+    public_id = models.CharField(max_length=64, unique=True, default=new_batch_id, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="batches")
+    operation = models.CharField(max_length=64)
+    channel = models.CharField(max_length=8, choices=Channel.choices)
+    provider = models.CharField(max_length=64, blank=True, default="")
+    name = models.CharField(max_length=200, blank=True, default="")
+    description = models.TextField(blank=True, default="")
+    subject = models.CharField(
+        max_length=200, blank=True, default="", help_text="What it is about in the client's own words: a shoot id."
+    )
+    mode = models.CharField(max_length=16, default="fast")
+    parameters = models.JSONField(default=dict, help_text="What the operation needs beside its items.")
+    warnings = models.JSONField(default=list, blank=True)
+
+    status = models.CharField(max_length=16, choices=BatchStatus.choices, default=BatchStatus.PENDING)
+    priority = models.CharField(max_length=8, choices=Priority.choices, default=Priority.NORMAL)
+    auto_start = models.BooleanField(default=True)
+    scheduled_at = models.DateTimeField(null=True, blank=True)
+    concurrency = models.PositiveIntegerField(null=True, blank=True, help_text="Most items leased at once.")
+    rate_limit = models.FloatField(null=True, blank=True, help_text="Most calls a minute.")
+    max_retries = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Failed calls repeated at most so often; empty: until the retry window ends."
+    )
+    retry_window_seconds = models.PositiveIntegerField(default=6 * 3600)
+    backoff_ms = models.PositiveIntegerField(
+        null=True, blank=True, help_text="First delay between attempts; empty: the ladder of the error's kind."
+    )
+    timeout_ms = models.PositiveIntegerField(default=30_000)
+
+    total = models.PositiveIntegerField(default=0)
+    succeeded = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+    cancelled = models.PositiveIntegerField(default=0)
+    unknown = models.PositiveIntegerField(default=0)
+
+    error = models.TextField(blank=True, default="", help_text="Why the batch as a whole could not run.")
+    created_at = models.DateTimeField(db_default=Now())
+    loaded_at = models.DateTimeField(null=True, blank=True, help_text="When its last item was stored.")
+    started_at = models.DateTimeField(null=True, blank=True)
+    completed_at = models.DateTimeField(null=True, blank=True, help_text="When its status became final.")
+    settled_at = models.DateTimeField(null=True, blank=True, help_text="When its last item became final.")
+
+    objects: ClassVar[BatchQuerySet] = BatchQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        verbose_name_plural = "batches"
+        ordering = ("-id",)
+        constraints = (
+            models.CheckConstraint(
+                name="batch_completed_at_iff_final",
+                condition=Q(status__in=sorted(FINAL_BATCH_STATUSES), completed_at__isnull=False)
+                | (~Q(status__in=sorted(FINAL_BATCH_STATUSES)) & Q(completed_at__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="batch_counts_within_total",
+                condition=Q(total__gte=F("succeeded") + F("failed") + F("cancelled") + F("unknown")),
+            ),
+            models.CheckConstraint(name="batch_status_known", condition=Q(status__in=BatchStatus.values)),
+        )
+        indexes = (
+            # Lists and history: an owner's batches, newest first.
+            models.Index(fields=["owner", "-id"], name="batch_owner_newest"),
+            # The dispatcher's duties: everything that is not settled yet (claim, start, sweep, settle).
+            models.Index(fields=["status"], name="batch_unsettled", condition=Q(settled_at__isnull=True)),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name or self.operation} ({self.public_id})"
+
+    @property
+    def finished(self) -> int:
+        """How many items are final."""
+        return self.succeeded + self.failed + self.cancelled + self.unknown
+
+    @property
+    def progress(self) -> float:
+        """The share of final items in [0, 1]; a batch with nothing to do is done once it is loaded."""
+        if self.total == 0:
+            return 1.0 if self.loaded_at else 0.0
+        return self.finished / self.total
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the status will not change by itself any more."""
+        return self.status in FINAL_BATCH_STATUSES
+
+    @property
+    def lane(self) -> str:
+        """The queue its items travel."""
+        return lane_name(self.channel, self.priority)
+
+    def seconds_running(self, now: datetime) -> float:
+        """Seconds from its start until it completed, or until ``now``; 0 before the start."""
+        if self.started_at is None:
+            return 0.0
+        return max(0.0, ((self.completed_at or now) - self.started_at).total_seconds())

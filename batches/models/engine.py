@@ -1,0 +1,98 @@
+"""What the engine itself keeps: leases, workers, closed provider accounts."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Now
+
+from batches.models.batch import Batch
+
+
+class Lease(models.Model):
+    """The time-limited right of one worker to run a handful of items of one batch.
+
+    A Celery message carries the lease's id alone. ``remaining`` counts its items that are not recorded yet; the
+    recorder deletes the row with the last of them.
+    """
+
+    batch = models.ForeignKey(Batch, models.CASCADE, related_name="leases", db_index=False, db_constraint=False)
+    lane = models.CharField(max_length=32)
+    channel = models.CharField(max_length=8)
+    provider = models.CharField(max_length=64, blank=True)
+    size = models.PositiveIntegerField()
+    remaining = models.PositiveIntegerField()
+    worker = models.CharField(max_length=64, blank=True, default="", help_text="Boot id of the worker that has it.")
+    created_at = models.DateTimeField(db_default=Now())
+    accepted_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("id",)
+        indexes = (
+            # Renewal and release: all leases of a worker. (Expiry scans the table: it holds hundreds of rows.)
+            models.Index(fields=["worker"], name="lease_worker"),
+        )
+
+    def __str__(self) -> str:
+        return f"lease {self.pk} of {self.size} in {self.lane}"
+
+
+class WorkerRole(models.TextChoices):
+    """Which process of the engine a row of :class:`Worker` is."""
+
+    WORKER = "worker"
+    DISPATCHER = "dispatcher"
+
+
+class Worker(models.Model):
+    """A running process of the engine; one boot, one row, renewed every two seconds."""
+
+    boot_id = models.CharField(max_length=64, primary_key=True)
+    role = models.CharField(max_length=16, choices=WorkerRole.choices, default=WorkerRole.WORKER)
+    hostname = models.CharField(max_length=255)
+    process_id = models.PositiveIntegerField()
+    capacity = models.JSONField(default=dict, help_text="Calls in flight it can hold, by channel.")
+    in_flight = models.PositiveIntegerField(default=0)
+    started_at = models.DateTimeField(db_default=Now())
+    seen_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ("-seen_at",)
+
+    def __str__(self) -> str:
+        return f"{self.role} {self.hostname}:{self.process_id}"
+
+
+class ProviderAccount(models.Model):
+    """The shared memory of a provider account: nothing is claimed for it before ``closed_until``."""
+
+    alias = models.CharField(max_length=64, primary_key=True)
+    closed_until = models.DateTimeField(null=True, blank=True)
+    reason = models.CharField(max_length=200, blank=True, default="")
+    changed_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ("alias",)
+
+    def __str__(self) -> str:
+        return self.alias
+
+
+class BatchHistogram(models.Model):
+    """Counted facts of a batch, kept by the recorder so that analytics read no item rows.
+
+    ``measure`` says what is counted: ``duration`` (bucket: see :mod:`batches.histogram`), ``finished`` (bucket:
+    ten-second slot of the epoch), ``quality`` (bucket: twentieths), ``error:<category>`` (failed calls) and
+    ``failed:<category>`` (items that ended so), both with bucket 0.
+    """
+
+    batch = models.ForeignKey(Batch, models.CASCADE, related_name="histograms", db_index=False)
+    measure = models.CharField(max_length=48)
+    bucket = models.IntegerField(default=0)
+    count = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["batch", "measure", "bucket"], name="batch_histogram_bucket"),)
+
+    def __str__(self) -> str:
+        return f"{self.measure}[{self.bucket}] = {self.count}"

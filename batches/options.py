@@ -1,0 +1,66 @@
+"""What a front door hands to ``submit_batch``: already validated, nothing of it stored yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+
+from batches.states import Priority
+
+
+def default_retry_window() -> int:
+    """Seconds during which a transient fault is retried, from the setting."""
+    return int(settings.BATCH_RETRY_WINDOW_SECONDS)
+
+
+def default_timeout() -> int:
+    """Milliseconds one call may take, from the setting."""
+    return int(settings.BATCH_TIMEOUT_MS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchOptions:
+    """How a batch runs. ``None`` means no limit of our own.
+
+    ``concurrency``: most items leased at once. ``rate_limit``: most calls a minute. ``max_retries``: failed calls
+    repeated at most so often (429 answers do not count). ``retry_window_seconds``: retries end so long after the
+    item's first attempt. ``backoff_ms``: first delay, doubled each time. ``timeout_ms``: hard deadline of one call.
+    """
+
+    concurrency: int | None = None
+    rate_limit: float | None = None
+    max_retries: int | None = None
+    retry_window_seconds: int = field(default_factory=default_retry_window)
+    backoff_ms: int | None = None
+    timeout_ms: int = field(default_factory=default_timeout)
+    priority: str = Priority.NORMAL
+    scheduled_at: datetime | None = None
+    auto_start: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class NewItem:
+    """One item to be stored. ``key`` is the client's own id of it, unique within the batch."""
+
+    key: str
+    input: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewBatch:
+    """A validated submission: ``provider`` is an alias of the registry."""
+
+    operation: str
+    provider: str
+    items: Sequence[NewItem]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    options: BatchOptions = field(default_factory=BatchOptions)
+    name: str = ""
+    description: str = ""
+    subject: str = ""
+    mode: str = "fast"
+    warnings: Sequence[str] = ()

@@ -1,0 +1,69 @@
+"""What an attempt returned: a closed set, and the one place where provider errors become it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from providers.base import ErrorCategory, ProviderError
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why an attempt did not succeed; safe to store and to show to staff."""
+
+    category: ErrorCategory
+    code: str
+    message: str
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """The call did what was wanted. ``quality`` in [0, 1] where the operation can tell."""
+
+    result: Mapping[str, Any]
+    quality: float | None = None
+    provider_reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Permanent: trying again cannot help."""
+
+    fault: Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Transient: try again later, spending an attempt."""
+
+    fault: Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Snooze:
+    """Not now, and nothing was spent: no permit, account closed, batch stopped, worker stopping."""
+
+    delay_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The request may have left, its answer never came, and doing it twice would reach somebody twice."""
+
+    fault: Fault
+
+
+Outcome = Succeeded | Rejected | Retry | Snooze | Unknown
+
+
+def outcome_of_error(error: ProviderError, *, idempotent: bool) -> Rejected | Retry | Unknown:
+    """Classify a failed call; a possibly sent request is repeated only where repeating is harmless."""
+    fault = Fault(error.category, error.code, error.message, error.retry_after)
+    if error.permanent:
+        return Rejected(fault)
+    if idempotent or error.surely_not_sent:
+        return Retry(fault)
+    return Unknown(fault)

@@ -1,0 +1,105 @@
+"""The verbs on a batch. Each is one conditional UPDATE; "no row" means its status does not allow it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import F
+from django.db.models.functions import Coalesce, Now
+
+from batches import audit, events
+from batches.models import Batch
+from batches.problems import Conflict
+from batches.states import BatchStatus, batch_sources
+from batches.submission import submit_batch
+
+__all__ = ["cancel", "pause", "resume", "retry_failed", "start", "submit_batch"]
+
+RETRY_CHUNK = 5_000
+
+
+def start(batch: Batch, *, actor_id: int | None) -> Batch:
+    """Let a pending batch run now, whatever its schedule. Raises :class:`Conflict` when it is not pending."""
+    return _move(batch, BatchStatus.RUNNING, [BatchStatus.PENDING], "start", actor_id, scheduled_at=None)
+
+
+def pause(batch: Batch, *, actor_id: int | None) -> Batch:
+    """Start no further call; calls in flight end and are recorded. Raises :class:`Conflict` unless running."""
+    return _move(batch, BatchStatus.PAUSED, batch_sources(BatchStatus.PAUSED), "pause", actor_id)
+
+
+def resume(batch: Batch, *, actor_id: int | None) -> Batch:
+    """Go on with a paused batch. Raises :class:`Conflict` unless paused."""
+    return _move(batch, BatchStatus.RUNNING, [BatchStatus.PAUSED], "resume", actor_id)
+
+
+def cancel(batch: Batch, *, actor_id: int | None) -> Batch:
+    """Start no further call and cancel what waits. Raises :class:`Conflict` when the batch is final already.
+
+    The batch is cancelled at once; the dispatcher then cancels its waiting items in chunks, and calls in flight are
+    recorded with what they returned.
+    """
+    return _move(
+        batch, BatchStatus.CANCELLED, batch_sources(BatchStatus.CANCELLED), "cancel", actor_id, completed_at=Now()
+    )
+
+
+def _move(
+    batch: Batch, target: BatchStatus, sources: list[Any], action: str, actor_id: int | None, **changes: Any
+) -> Batch:
+    if target == BatchStatus.RUNNING:
+        changes["started_at"] = Coalesce(F("started_at"), Now())
+    with transaction.atomic():
+        moved = Batch.objects.filter(pk=batch.pk, status__in=sources).update(status=target, **changes)
+        batch.refresh_from_db()
+        if not moved:
+            raise Conflict(f"The batch is {batch.status} and cannot be changed by {action}.")
+        audit.record(action, batch, actor_id=actor_id)
+        transaction.on_commit(lambda: events.announce_progress(batch))
+    return batch
+
+
+def retry_failed(batch: Batch, *, actor_id: int | None) -> int:
+    """Run a batch's failed items again, with a fresh retry window, and return how many.
+
+    Items and counters move together in chunks, so at any moment they agree; the batch is reopened with the first
+    chunk. Raises :class:`Conflict` for a cancelled or pending batch.
+    """
+    moved = 0
+    while count := _retry_chunk(batch, actor_id):
+        moved += count
+    batch.refresh_from_db()
+    return moved
+
+
+_RETRY_CHUNK_SQL = """
+    WITH chosen AS (
+        SELECT id FROM batches_item WHERE batch_id = %s AND status = 'failed' ORDER BY id LIMIT %s FOR UPDATE
+    )
+    UPDATE batches_item AS item
+       SET status = 'pending', due_at = clock_timestamp(), attempts = 0, failures = 0, deaths = 0,
+           first_attempt_at = NULL, started_at = NULL, finished_at = NULL,
+           error_category = '', error_code = '', error_message = ''
+      FROM chosen WHERE item.id = chosen.id
+"""
+
+
+@transaction.atomic
+def _retry_chunk(batch: Batch, actor_id: int | None) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(_RETRY_CHUNK_SQL, [batch.pk, RETRY_CHUNK])
+        moved = cursor.rowcount
+    sources = [BatchStatus.RUNNING, BatchStatus.PAUSED, *batch_sources(BatchStatus.RUNNING)]
+    allowed = Batch.objects.filter(pk=batch.pk, status__in=set(sources) - {BatchStatus.PENDING})
+    if not moved:
+        if not allowed.exists():
+            raise Conflict(f"The batch is {batch.status}: its items cannot be retried.")
+        return 0
+    reopened = allowed.exclude(status=BatchStatus.PAUSED).update(
+        status=BatchStatus.RUNNING, failed=F("failed") - moved, completed_at=None, settled_at=None
+    ) or allowed.update(failed=F("failed") - moved)
+    if not reopened:
+        raise Conflict(f"The batch is {batch.status}: its items cannot be retried.")
+    audit.record("retry_failed", batch, actor_id=actor_id, items=moved)
+    return int(moved)

@@ -1,0 +1,95 @@
+"""Every status there is, and every change of status that is allowed.
+
+The tables are the single source: services and the engine build their conditional UPDATEs from them, and
+docs/states.md is compared with them by a test.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class BatchStatus(models.TextChoices):
+    """Where a batch stands. A scheduled batch is pending with ``scheduled_at``."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class ItemStatus(models.TextChoices):
+    """Where an item stands. A retry and a snooze are pending with a later ``due_at``."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+
+class Priority(models.TextChoices):
+    """How urgent a batch is: one lane per channel and priority."""
+
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+
+class Channel(models.TextChoices):
+    """What kind of outside world an operation talks to."""
+
+    AI = "ai"
+    SMS = "sms"
+    DATA = "data"
+
+
+BATCH_TRANSITIONS: dict[str, frozenset[str]] = {
+    BatchStatus.PENDING: frozenset({BatchStatus.RUNNING, BatchStatus.CANCELLED, BatchStatus.FAILED}),
+    BatchStatus.RUNNING: frozenset(
+        {BatchStatus.PAUSED, BatchStatus.COMPLETED, BatchStatus.FAILED, BatchStatus.CANCELLED}
+    ),
+    BatchStatus.PAUSED: frozenset(
+        {BatchStatus.RUNNING, BatchStatus.COMPLETED, BatchStatus.FAILED, BatchStatus.CANCELLED}
+    ),
+    BatchStatus.COMPLETED: frozenset({BatchStatus.RUNNING}),  # retry_failed reopens
+    BatchStatus.FAILED: frozenset({BatchStatus.RUNNING, BatchStatus.COMPLETED}),  # reopened; late truth
+    BatchStatus.CANCELLED: frozenset(),
+}
+
+ITEM_TRANSITIONS: dict[str, frozenset[str]] = {
+    ItemStatus.PENDING: frozenset({ItemStatus.RUNNING, ItemStatus.CANCELLED}),
+    ItemStatus.RUNNING: frozenset({ItemStatus.PENDING, ItemStatus.SUCCEEDED, ItemStatus.FAILED, ItemStatus.UNKNOWN}),
+    ItemStatus.FAILED: frozenset({ItemStatus.PENDING}),  # retry_failed
+    ItemStatus.UNKNOWN: frozenset({ItemStatus.PENDING, ItemStatus.SUCCEEDED, ItemStatus.FAILED}),
+    ItemStatus.SUCCEEDED: frozenset(),
+    ItemStatus.CANCELLED: frozenset(),
+}
+
+FINAL_BATCH_STATUSES = frozenset({BatchStatus.COMPLETED, BatchStatus.FAILED, BatchStatus.CANCELLED})
+FINAL_ITEM_STATUSES = frozenset({ItemStatus.SUCCEEDED, ItemStatus.FAILED, ItemStatus.CANCELLED, ItemStatus.UNKNOWN})
+
+
+def batch_sources(target: str) -> list[str]:
+    """The statuses from which a batch may become ``target``."""
+    return sorted(source for source, targets in BATCH_TRANSITIONS.items() if target in targets)
+
+
+def item_sources(target: str) -> list[str]:
+    """The statuses from which an item may become ``target``."""
+    return sorted(source for source, targets in ITEM_TRANSITIONS.items() if target in targets)
+
+
+SOLO_LANE = "solo"
+"""The lane of suspects: items whose call died with its worker more than once."""
+
+
+def lane_name(channel: str, priority: str) -> str:
+    """The Celery queue of a channel and priority, e.g. ``ai.high``."""
+    return f"{channel}.{priority}"
+
+
+LANES: tuple[str, ...] = tuple(lane_name(channel, priority) for channel in Channel for priority in Priority)
