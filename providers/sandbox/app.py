@@ -1,0 +1,216 @@
+"""The sandbox's ASGI application: fake providers under /<alias>/..., and its own controls under /_sandbox/."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import random
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+from providers.sandbox.chat import Chat
+from providers.sandbox.configuration import (
+    PERMANENT,
+    SILENT_FAULTS,
+    Configuration,
+    InvalidConfiguration,
+    RateLimiter,
+)
+from providers.sandbox.journal import Journal
+from providers.sandbox.protocol import TRANSPORT
+from providers.sandbox.sms import Sms
+from providers.sandbox.wire import JSON_HEADER, Answer, Call, Dialect, Request
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+HANG_SECONDS = 600
+BROKEN_BODY = b'{"id": "broken", "choices": [{"message": {"content": "cut off in the mid'
+REMEMBERED_PATHS = 1000
+
+
+@dataclass(slots=True)
+class Visit:
+    """One call to a fake provider, from its arrival to its answer."""
+
+    dialect: Dialect
+    call: Call
+    journal: Journal
+    entry: int
+    started: float
+
+    async def act(self) -> Answer:
+        """Let the provider do it, and write down that it would have."""
+        answer = await self.dialect.act(self.call)
+        if self.call.acts and answer.status < 300:
+            self.journal.accept(self.entry)
+        return answer
+
+
+class Sandbox:
+    """One process's fake providers, their settings and their journal."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self.configuration = configuration
+        self.journal = Journal()
+        self._limiter = RateLimiter()
+        self._chat: Dialect = Chat()
+        self._sms: Dialect = Sms()
+        self._routes: dict[str, tuple[str | None, str, Dialect | None]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        path: str = scope["path"]
+        if path.startswith("/_sandbox/") or path == "/healthz":
+            await self._control(scope, receive, send)
+        else:
+            await self._provide(scope, receive, send)
+
+    # --- The fake providers -----------------------------------------------------------------------
+
+    def _route(self, path: str) -> tuple[str | None, str, Dialect | None]:
+        """The alias that a path belongs to, the provider's own path, and who speaks for it."""
+        known = self._routes.get(path)
+        if known is None:
+            first, _, rest = path[1:].partition("/")
+            own_path = path if first in {"v1", "2010-04-01"} else f"/{rest}"
+            dialect = None
+            if own_path.endswith("/chat/completions"):
+                dialect = self._chat
+            elif own_path.startswith("/2010-04-01/Accounts/"):
+                dialect = self._sms
+            alias = first if own_path != path else dialect.name if dialect else None
+            known = (alias if dialect else None, own_path, dialect)
+            if len(self._routes) < REMEMBERED_PATHS:
+                self._routes[path] = known
+        return known
+
+    async def _provide(self, scope: Scope, receive: Receive, send: Send) -> None:
+        at = time.time()
+        started = time.monotonic()
+        path: str = scope["path"]
+        alias, own_path, dialect = self._route(path)
+        journal = self.journal
+        body = await _read_body(receive)
+        if body is None or dialect is None:
+            entry = journal.open(at, path, provider=alias)
+            if body is not None:
+                journal.answered(entry, 404)
+                await _answer(send, Answer.of(404, {"error": {"message": "Not found", "code": "not_found"}}))
+            return
+        call = dialect.read(Request(scope["method"], own_path, dict(scope["headers"]), body))
+        entry = journal.open(at, path, provider=alias, reference=call.reference, to=call.to, image=call.image)
+        visit = Visit(dialect, call, journal, entry, started)
+        transport: asyncio.Transport = scope["extensions"][TRANSPORT]
+        answer = call.refusal or self._limit(alias or "", dialect, started) or await self._behave(visit, transport)
+        if answer is None or transport.is_closing():
+            await _until_hung_up(receive)
+            return
+        journal.answered(entry, answer.status)
+        await _answer(send, answer)
+
+    def _limit(self, alias: str, dialect: Dialect, now: float) -> Answer | None:
+        limit = self.configuration.requests_per_minute
+        if limit is None:
+            return None
+        wait = self._limiter.seconds_to_wait(alias, limit, now)
+        if not wait:
+            return None
+        return dialect.error(429, headers=((b"retry-after", b"%d" % max(1, math.ceil(wait))),))
+
+    async def _behave(self, visit: Visit, transport: asyncio.Transport) -> Answer | None:
+        """Answer as configured: well, late, wrongly, or (None) never."""
+        fault = self.configuration.draw_fault()
+        latency = self.configuration.draw_latency()
+        answer: Answer | None = None
+        if fault is None or fault == "garbage" or (fault in SILENT_FAULTS and random.random() < 0.5):  # noqa: S311
+            answer = await visit.act()
+        elif fault == PERMANENT:
+            answer = visit.dialect.error(400, permanent=True)
+        elif fault not in SILENT_FAULTS:
+            answer = visit.dialect.error(int(fault))
+        remaining = latency - (time.monotonic() - visit.started)
+        if remaining > 0:
+            await asyncio.sleep(remaining)
+        if fault == "garbage":
+            return Answer(200, BROKEN_BODY, (JSON_HEADER,))
+        if fault == "disconnect":
+            transport.abort()
+        return None if fault in SILENT_FAULTS else answer
+
+    # --- Its own controls -------------------------------------------------------------------------
+
+    async def _control(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await _read_body(receive)
+        match scope["method"], scope["path"]:
+            case "GET", "/healthz":
+                await _answer(send, Answer.of(200, {"status": "ok"}))
+            case "GET", "/_sandbox/config":
+                await _answer(send, Answer.of(200, self.configuration.as_dict()))
+            case "PUT", "/_sandbox/config":
+                await _answer(send, self._configure(body or b""))
+            case "GET", "/_sandbox/log":
+                await self._show_log(scope["query_string"], send)
+            case "DELETE", "/_sandbox/log":
+                self.journal = Journal()
+                await _answer(send, Answer(204, b""))
+            case method, path:
+                await _answer(send, Answer.of(404, {"success": False, "error": f"There is no {method} {path}."}))
+
+    def _configure(self, body: bytes) -> Answer:
+        try:
+            self.configuration.change(json.loads(body))
+        except InvalidConfiguration as refusal:
+            content = {"success": False, "error": str(refusal), "details": {"errors": refusal.problems}}
+            return Answer.of(400, content)
+        except (ValueError, RecursionError):
+            return Answer.of(400, {"success": False, "error": "The body is not JSON."})
+        self._limiter.reset()
+        return Answer.of(200, self.configuration.as_dict())
+
+    async def _show_log(self, query: bytes, send: Send) -> None:
+        """All entries, or those from number ``since`` on: a list that only grows until it is emptied."""
+        since = parse_qs(query.decode("latin-1")).get("since", ["0"])[0]
+        if not (since.isascii() and since.isdigit()):
+            await _answer(send, Answer.of(400, {"success": False, "error": "since must be a whole number"}))
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": [JSON_HEADER]})
+        for chunk in self.journal.chunks(int(since)):
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await asyncio.sleep(0)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _read_body(receive: Receive) -> bytes | None:
+    """The whole body; None when the client hung up before it was complete."""
+    parts: list[bytes] = []
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        parts.append(message["body"])
+        if not message["more_body"]:
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def _until_hung_up(receive: Receive) -> None:
+    try:
+        async with asyncio.timeout(HANG_SECONDS):
+            while (await receive())["type"] != "http.disconnect":
+                pass
+    except TimeoutError:
+        pass
+
+
+async def _answer(send: Send, answer: Answer) -> None:
+    headers = list(answer.headers)
+    if answer.status != 204:
+        headers.append((b"content-length", b"%d" % len(answer.body)))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": False})

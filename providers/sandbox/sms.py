@@ -1,0 +1,169 @@
+"""Twilio's Messages, with delivery receipts."""
+
+from __future__ import annotations
+
+import binascii
+import re
+import secrets
+import time
+from base64 import b64decode
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import Any
+from urllib.parse import parse_qs, parse_qsl, urlsplit
+
+from providers.sandbox.receipts import Receipts
+from providers.sandbox.wire import Answer, Call, Request
+
+REMEMBERED_MESSAGES = 200_000
+STATUS_AFTER_SECONDS = ((0.3, "delivered"), (0.1, "sent"))
+E164 = re.compile(r"\+[1-9]\d{6,14}\Z")
+GENERIC_CODES = {400: 20001, 401: 20003, 403: 20403, 404: 20404, 405: 20004, 429: 20429, 500: 20500, 503: 20503}
+# The numbers that Twilio's own test credentials answer with these errors.
+MAGIC_NUMBERS = {
+    "+15005550001": (21211, "The 'To' number is not a valid phone number."),
+    "+15005550002": (21612, "The 'To' number is not reachable."),
+    "+15005550003": (21408, "Permission to send to this region is missing."),
+    "+15005550004": (21610, "The recipient has unsubscribed."),
+    "+15005550009": (21614, "The 'To' number is not a mobile number."),
+}
+
+
+@dataclass(slots=True)
+class Message:
+    """One message that the sandbox took; it is "sent" and "delivered" as time passes."""
+
+    sid: str
+    account: str
+    to: str
+    sender: str
+    body: str
+    created: float
+
+    def status(self, now: float) -> str:
+        age = now - self.created
+        return next((status for after, status in STATUS_AFTER_SECONDS if age >= after), "queued")
+
+    def as_dict(self, now: float) -> dict[str, Any]:
+        return {
+            "sid": self.sid,
+            "account_sid": self.account,
+            "to": self.to,
+            "from": self.sender,
+            "body": self.body,
+            "status": self.status(now),
+            "num_segments": str(_segments(self.body)),
+            "direction": "outbound-api",
+            "price": None,
+            "error_code": None,
+            "error_message": None,
+            "date_created": formatdate(self.created),
+            "api_version": "2010-04-01",
+            "uri": f"/2010-04-01/Accounts/{self.account}/Messages/{self.sid}.json",
+        }
+
+
+class Sms:
+    """Speaks Twilio."""
+
+    name = "twilio"
+
+    def __init__(self) -> None:
+        self._messages: dict[str, Message] = {}
+        self._receipts = Receipts()
+
+    def read(self, request: Request) -> Call:
+        call = Call(reference=request.header(b"x-client-reference"))
+        parts = request.path.strip("/").split("/")
+        token = _token(request.header(b"authorization"))
+        form = dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
+        call.to = form.get("To")
+        call.reference = call.reference or _reference_in(form.get("StatusCallback"))
+        account = parts[2] if len(parts) > 3 else ""
+        if token is None:
+            call.refusal = self._refuse(401, 20003, "Authenticate")
+        elif request.method == "GET" and len(parts) == 5:
+            call.acts = False
+            call.work = parts[4].removesuffix(".json")
+        elif request.method == "POST" and len(parts) == 4 and parts[3] == "Messages.json":
+            call.refusal = self._problem(form)
+            call.work = (account, token, form)
+        else:
+            call.refusal = self.error(404)
+        return call
+
+    def _problem(self, form: dict[str, str]) -> Answer | None:
+        to, body = form.get("To", ""), form.get("Body", "")
+        if not (form.get("From") or form.get("MessagingServiceSid")):
+            return self._refuse(400, 21603, "A 'From' phone number is required.")
+        if not to:
+            return self._refuse(400, 21604, "A 'To' phone number is required.")
+        if not E164.match(to):
+            return self._refuse(400, 21211, f"The 'To' number {to} is not a valid phone number.")
+        if to in MAGIC_NUMBERS:
+            return self._refuse(400, *MAGIC_NUMBERS[to])
+        if not body:
+            return self._refuse(400, 21602, "Message body is required.")
+        if len(body) > 1600:
+            return self._refuse(400, 21617, "The message body exceeds 1600 characters.")
+        return None
+
+    async def act(self, call: Call) -> Answer:
+        now = time.time()
+        if isinstance(call.work, str):
+            known = self._messages.get(call.work)
+            return self.error(404) if known is None else Answer.of(200, known.as_dict(now))
+        account, token, form = call.work
+        sender = form.get("From") or form["MessagingServiceSid"]
+        message = Message("SM" + secrets.token_hex(16), account, form["To"], sender, form["Body"], now)
+        if len(self._messages) >= REMEMBERED_MESSAGES:
+            del self._messages[next(iter(self._messages))]
+        self._messages[message.sid] = message
+        if form.get("StatusCallback"):
+            for after, status in STATUS_AFTER_SECONDS:
+                fields = {
+                    "MessageSid": message.sid,
+                    "SmsSid": message.sid,
+                    "MessageStatus": status,
+                    "SmsStatus": status,
+                    "AccountSid": account,
+                    "From": sender,
+                    "To": message.to,
+                    "ApiVersion": "2010-04-01",
+                }
+                self._receipts.send_later(after, form["StatusCallback"], fields, token)
+        return Answer.of(201, message.as_dict(now))
+
+    def error(self, status: int, *, permanent: bool = False, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:
+        code = 21614 if permanent else GENERIC_CODES.get(status, 20500 if status >= 500 else 20001)
+        return self._refuse(status, code, "The sandbox was told to fail.", headers)
+
+    def _refuse(self, status: int, code: int, message: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:
+        more = f"https://www.twilio.com/docs/errors/{code}"
+        return Answer.of(status, {"code": code, "message": message, "more_info": more, "status": status}, *headers)
+
+
+def _token(authorization: str | None) -> str | None:
+    kind, _, credentials = (authorization or "").partition(" ")
+    if kind.lower() != "basic":
+        return None
+    try:
+        return b64decode(credentials, validate=True).decode().partition(":")[2] or None
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+
+
+def _reference_in(callback: str | None) -> str | None:
+    if not callback:
+        return None
+    try:
+        return parse_qs(urlsplit(callback).query).get("reference", [None])[0]
+    except ValueError:
+        return None
+
+
+def _segments(body: str) -> int:
+    """Near enough for a sandbox: any character outside ASCII makes the whole text two bytes wide."""
+    whole, part = (160, 153) if body.isascii() else (70, 67)
+    length = len(body) if body.isascii() else len(body.encode("utf-16-le")) // 2
+    return 1 if length <= whole else -(-length // part)
