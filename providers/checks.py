@@ -1,0 +1,56 @@
+"""System checks: a provider that is set up wrongly is told at start, not at the first call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage, Error
+
+from providers.registry import UnknownProvider, aliases_without_key, problems_of, provider_aliases
+
+
+def check_providers(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """E001 wrong entry, E002 no key in production, E003 unknown default; W001 who uses the sandbox."""
+    problems = {alias: " ".join(problems_of(alias)) for alias in provider_aliases()}
+    messages: list[CheckMessage] = [
+        Error(f"PROVIDERS[{alias!r}]: {problem}", id="providers.E001") for alias, problem in problems.items() if problem
+    ]
+    return messages or [*_check_keys(), *_check_defaults()]
+
+
+def _check_keys() -> list[CheckMessage]:
+    missing = aliases_without_key()
+    if settings.PRODUCTION:
+        return [
+            Error(
+                f"Provider {alias!r} has no key.",
+                hint=f"Set {settings.PROVIDERS[alias]['key_variable']}, or remove the entry from PROVIDERS.",
+                id="providers.E002",
+            )
+            for alias in missing
+        ]
+    if not missing:
+        return []
+    variables = sorted({settings.PROVIDERS[alias]["key_variable"] for alias in missing})
+    return [
+        checks.Warning(
+            f"These providers use the sandbox at {settings.SANDBOX_URL}: {', '.join(missing)}.",
+            hint=f"Set {', '.join(variables)} to call the real ones.",
+            id="providers.W001",
+        )
+    ]
+
+
+def _check_defaults() -> list[CheckMessage]:
+    messages: list[CheckMessage] = []
+    for setting, able in (
+        ("DEFAULT_CHAT_PROVIDER", provider_aliases("chat")),
+        ("DEFAULT_SMS_PROVIDER", provider_aliases("sms")),
+    ):
+        name = getattr(settings, setting)
+        if name not in able:
+            messages.append(Error(f"{setting}: {UnknownProvider(name, able)}", id="providers.E003"))
+    return messages

@@ -1,0 +1,145 @@
+"""The configured providers: ``settings.PROVIDERS``, each made once per process when first asked for."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import os
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, Literal, cast, overload
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from django.utils.module_loading import import_string
+
+from providers.base import ChatProvider, Limits, Provider, SmsProvider
+
+Kind = Literal["chat", "sms"]
+
+VERBS: dict[Kind, str] = {"chat": "complete", "sms": "send"}
+# What the registry itself passes to an adapter; every other parameter of an adapter is an option of its entry.
+PASSED = frozenset({"self", "alias", "key", "uses_sandbox"})
+REGISTRY_OPTIONS = frozenset({"adapter", "base_url", "key_variable", "limits", "model"})
+SANDBOX_KEY = "sandbox"
+
+
+class UnknownProvider(Exception):
+    """No provider has this name, as alias or as model; ``known`` are the aliases there are."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f" Did you mean {close[0]}?" if close else ""
+        super().__init__(f"Unknown provider {name!r}; known are {', '.join(known) or 'none'}.{hint}")
+        self.name = name
+        self.known = known
+
+
+def provider_aliases(kind: Kind | None = None) -> list[str]:
+    """The names of all entries, or of those that can do ``kind``, in the order of the settings."""
+    return [alias for alias in settings.PROVIDERS if kind is None or _can(alias, kind)]
+
+
+@cache
+def get_provider(alias: str) -> Provider:
+    """The provider of this alias.
+
+    Raises :class:`UnknownProvider`, or ``ImproperlyConfigured`` for a wrong entry or, in production, no key.
+    """
+    if alias not in settings.PROVIDERS:
+        raise UnknownProvider(alias, provider_aliases())
+    if problems := list(problems_of(alias)):
+        raise ImproperlyConfigured(f"PROVIDERS[{alias!r}]: {' '.join(problems)}")
+    entry: dict[str, Any] = dict(settings.PROVIDERS[alias])
+    key = os.environ.get(entry["key_variable"], "")
+    if not key:
+        if settings.PRODUCTION:
+            raise ImproperlyConfigured(f"Provider {alias!r} has no key: set {entry['key_variable']}.")
+        entry["base_url"] = sandbox_url(alias)
+    limits = Limits(**entry.get("limits", {}))
+    options = {name: value for name, value in entry.items() if name not in {"adapter", "key_variable", "limits"}}
+    adapter = import_string(entry["adapter"])
+    provider = adapter(alias=alias, key=key or SANDBOX_KEY, limits=limits, uses_sandbox=not key, **options)
+    return cast(Provider, provider)
+
+
+@overload
+def resolve(name: str, kind: Literal["chat"]) -> ChatProvider: ...
+@overload
+def resolve(name: str, kind: Literal["sms"]) -> SmsProvider: ...
+def resolve(name: str, kind: Kind) -> ChatProvider | SmsProvider:
+    """The provider that ``name`` means, an alias first, then the model of any entry; it can do ``kind``.
+
+    Raises :class:`UnknownProvider`, which lists the aliases of that kind.
+    """
+    able = provider_aliases(kind)
+    if name not in able:
+        models = [alias for alias in able if name and settings.PROVIDERS[alias].get("model") == name]
+        if not models:
+            raise UnknownProvider(name, able)
+        name = models[0]
+    return cast(ChatProvider | SmsProvider, get_provider(name))
+
+
+def sandbox_url(alias: str) -> str:
+    """Where the sandbox plays this provider: the alias in front tells it, and its journal, who is meant."""
+    path = urlsplit(settings.PROVIDERS[alias]["base_url"]).path.rstrip("/")
+    return f"{settings.SANDBOX_URL.rstrip('/')}/{alias}{path}"
+
+
+def aliases_without_key() -> list[str]:
+    """The entries whose key variable is unset or empty."""
+    entries = settings.PROVIDERS.items()
+    return [alias for alias, entry in entries if not os.environ.get(entry.get("key_variable", ""), "")]
+
+
+def problems_of(alias: str) -> Iterator[str]:
+    """Sentences that say what is wrong with an entry; none if it can be used once its key is set."""
+    entry = settings.PROVIDERS[alias]
+    try:
+        adapter = import_string(entry.get("adapter", ""))
+    except ImportError as fault:
+        yield f"The adapter cannot be imported: {fault}."
+        return
+    parameters = inspect.signature(adapter).parameters
+    known = REGISTRY_OPTIONS | (parameters.keys() - PASSED)
+    for option in sorted(entry.keys() - known):
+        yield f"Unknown option {option!r}{_did_you_mean(option, known)}."
+    required = {name for name, one in parameters.items() if one.default is inspect.Parameter.empty}
+    for option in sorted(((required - PASSED - {"limits"}) | {"base_url", "key_variable"}) - entry.keys()):
+        yield f"The option {option!r} is missing."
+    if urlsplit(str(entry.get("base_url", "http:"))).scheme not in {"http", "https"}:
+        yield "base_url must be an http(s) URL."
+    yield from _problems_of_limits(entry.get("limits", {}))
+
+
+def _problems_of_limits(limits: Any) -> Iterator[str]:
+    if not isinstance(limits, Mapping):
+        yield "limits must be a mapping."
+        return
+    known = set(Limits.__dataclass_fields__)
+    for name in sorted(limits.keys() - known):
+        yield f"Unknown limit {name!r}{_did_you_mean(name, known)}."
+
+
+def _did_you_mean(name: str, known: set[str] | frozenset[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f", did you mean {close[0]!r}?" if close else f"; known are {', '.join(sorted(known))}"
+
+
+def _can(alias: str, kind: Kind) -> bool:
+    try:
+        adapter = import_string(settings.PROVIDERS[alias].get("adapter", ""))
+    except ImportError:
+        return False
+    return callable(getattr(adapter, VERBS[kind], None))
+
+
+def _forget_providers(*, setting: str, **_: Any) -> None:
+    if setting in {"PROVIDERS", "SANDBOX_URL", "PRODUCTION"}:
+        get_provider.cache_clear()
+
+
+setting_changed.connect(_forget_providers)

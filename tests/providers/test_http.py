@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from providers import http
+from providers.base import ErrorCategory, ProviderError
+from providers.http import HttpClient, Verdict, classify, refined, retry_after
+
+Start = Callable[[Callable[[socket.socket], None]], str]
+
+
+def post(url: str, timeout_seconds: float = 5, **options: Any) -> http.Response:
+    return HttpClient("acme", url, headers={"Authorization": "Bearer key"}, **options).post(
+        "/do", b"{}", headers={"X-Reference": "r"}, timeout_seconds=timeout_seconds
+    )
+
+
+def error_of(url: str, timeout_seconds: float = 5, **options: Any) -> ProviderError:
+    with pytest.raises(ProviderError) as caught:
+        post(url, timeout_seconds, **options)
+    return caught.value
+
+
+def read_request(connection: socket.socket) -> bytes:
+    data = b""
+    while not data.endswith(b"\r\n\r\n{}"):
+        more = connection.recv(65536)
+        if not more:
+            raise ConnectionError
+        data += more
+    return data
+
+
+def answering(*pieces: bytes, pause: float = 0) -> Callable[[socket.socket], None]:
+    def answer(connection: socket.socket) -> None:
+        read_request(connection)
+        for piece in pieces:
+            connection.sendall(piece)
+            time.sleep(pause)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("status", "category", "permanent", "surely_not_sent"),
+    [
+        (303, "invalid_request", True, False),
+        (400, "invalid_request", True, True),
+        (401, "authentication", True, True),
+        (402, "budget", True, True),
+        (403, "authentication", True, True),
+        (404, "not_found", True, True),
+        (408, "timeout", False, False),
+        (409, "invalid_request", False, False),
+        (413, "invalid_request", True, True),
+        (422, "invalid_request", True, True),
+        (425, "invalid_request", False, False),
+        (429, "rate_limit", False, True),
+        (500, "server", False, False),
+        (504, "timeout", False, False),
+        (529, "server", False, False),
+    ],
+)
+def test_statuses(status: int, category: str, permanent: bool, surely_not_sent: bool) -> None:
+    verdict = classify(status)
+    assert (verdict.category, verdict.permanent, verdict.surely_not_sent) == (category, permanent, surely_not_sent)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "3"}, 3),
+        ({"retry-after": "0.25"}, 0.25),
+        ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5),
+        ({"retry-after": "Thu, 01 Jan 1970 00:01:40 GMT"}, 90),
+        ({"retry-after": "Thu, 01 Jan 1970 00:00:01 GMT"}, 0),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "-1"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "nan"}, None),
+    ],
+)
+def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(headers, now=10) == seconds
+
+
+@pytest.mark.parametrize(
+    ("code", "kept"),
+    [
+        ("rate_limit_exceeded", "rate_limit_exceeded"),
+        (21211, "21211"),
+        ("+491701234567", "http_400"),
+        ("491701234567", "http_400"),
+        ("call me on 0170", "http_400"),
+        ("x" * 65, "http_400"),
+        (None, "http_400"),
+        (True, "http_400"),
+        ("", "http_400"),
+    ],
+)
+def test_only_a_code_is_taken_for_a_code(code: Any, kept: str) -> None:
+    assert refined(classify(400), code).code == kept
+
+
+def test_a_kept_connection_is_used_again_and_a_fresh_one_is_not(raw_server: Start) -> None:
+    connections: list[socket.socket] = []
+
+    def answer(connection: socket.socket) -> None:
+        connections.append(connection)
+        while True:
+            read_request(connection)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    url = raw_server(answer)
+    for _ in range(3):
+        post(url)
+    assert len(connections) == 1
+    for _ in range(3):
+        post(url, fresh=True)
+    assert len(connections) == 4
+
+
+def test_a_connection_that_the_server_closed_is_not_used_again(raw_server: Start) -> None:
+    url = raw_server(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"))
+    for _ in range(5):
+        post(url)
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b'HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n{"a": 1}'],
+        [b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{"a"\r\n', b"4\r\n: 1}\r\n0\r\n\r\n"],
+        [b'HTTP/1.1 200 OK\r\n\r\n{"a"', b": 1}"],
+        [b'HTTP/1.0 200 OK\r\nServer: old\r\n\r\n{"a": 1}'],
+        [b'HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n{"a": 1}'],
+    ],
+    ids=["length", "chunked", "until closed", "http 1.0", "interim"],
+)
+def test_it_reads_every_framing(raw_server: Start, pieces: list[bytes]) -> None:
+    assert post(raw_server(answering(*pieces, pause=0.01))).parsed == {"a": 1}
+
+
+def test_an_answer_cut_off_may_have_acted(raw_server: Start) -> None:
+    error = error_of(raw_server(answering(b'HTTP/1.1 200 OK\r\nContent-Length: 80\r\n\r\n{"a": 1}')))
+    assert (error.category, error.surely_not_sent) == (ErrorCategory.NETWORK, False)
+
+
+def test_a_trickling_answer_ends_at_the_deadline(raw_server: Start) -> None:
+    url = raw_server(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", *[b" "] * 99, pause=0.05))
+    started = time.monotonic()
+    error = error_of(url, timeout_seconds=0.4)
+    assert (error.category, error.permanent, error.surely_not_sent) == (ErrorCategory.TIMEOUT, False, False)
+    assert time.monotonic() - started < 1
+
+
+def test_an_endless_answer_is_cut_off(raw_server: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "LARGEST_ANSWER", 100_000)
+    url = raw_server(answering(b"HTTP/1.1 200 OK\r\n\r\n", *[b" " * 10_000] * 50))
+    assert error_of(url).code == "response_too_large"
+
+
+@pytest.mark.parametrize("answer", [b"220 smtp ready\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\n"])
+def test_an_answer_that_is_no_http(raw_server: Start, answer: bytes) -> None:
+    assert error_of(raw_server(answering(answer))).code == "invalid_response"
+
+
+def test_two_answers_to_one_request_are_refused(raw_server: Start) -> None:
+    one = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+    assert error_of(raw_server(answering(one + one))).code == "invalid_response"
+
+
+def test_an_early_refusal_of_a_large_request_is_heard(raw_server: Start) -> None:
+    def answer(connection: socket.socket) -> None:
+        connection.recv(100)
+        connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(1 << 20):
+            pass
+
+    client = HttpClient("acme", raw_server(answer), headers={})
+    with pytest.raises(ProviderError) as caught:
+        client.post("/", b"x" * 5_000_000, headers={}, timeout_seconds=5)
+    assert (caught.value.status, caught.value.permanent) == (413, True)
+
+
+def test_an_unknown_host_surely_got_nothing() -> None:
+    error = error_of("http://no-such-host.invalid")
+    assert (error.category, error.code, error.surely_not_sent) == (ErrorCategory.NETWORK, "connection_failed", True)
+
+
+def test_a_server_without_tls_surely_got_nothing(raw_server: Start) -> None:
+    url = raw_server(lambda connection: connection.sendall(b"hello, this is no TLS at all"))
+    error = error_of(url.replace("http:", "https:"))
+    assert (error.category, error.surely_not_sent) == (ErrorCategory.NETWORK, True)
+
+
+def test_the_provider_words_never_reach_the_message(raw_server: Start) -> None:
+    body = b'{"error": {"message": "+491701234567 did not like: my text"}}'
+    error = error_of(raw_server(answering(b"HTTP/1.1 400 Bad\r\nContent-Length: %d\r\n\r\n" % len(body) + body)))
+    assert str(error) == "acme answered 400: http_400"
+
+
+def test_an_adapter_may_refine(raw_server: Start) -> None:
+    def refine(status: int, parsed: Any, verdict: Verdict) -> Verdict:
+        return refined(verdict, parsed["code"], category=ErrorCategory.BUDGET, permanent=True)
+
+    answer = b'HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nX-Request-Id: q\r\nContent-Length: 17\r\n\r\n{"code": "broke"}'
+    error = error_of(raw_server(answering(answer)), refine=refine)
+    assert (error.code, error.category, error.permanent) == ("broke", ErrorCategory.BUDGET, True)
+    assert (error.retry_after, error.status, error.request_id) == (7, 429, "q")
+
+
+def test_line_breaks_cannot_be_smuggled_into_headers() -> None:
+    client = HttpClient("acme", "http://127.0.0.1:9", headers={})
+    with pytest.raises(ValueError, match="line break"):
+        client.post("/", b"", headers={"X-Reference": "a\r\nX-Other: b"}, timeout_seconds=1)
+
+
+@pytest.mark.parametrize("url", ["ftp://example.com", "example.com", "http://"])
+def test_only_http_urls(url: str) -> None:
+    with pytest.raises(ValueError, match="not an http"):
+        HttpClient("acme", url, headers={})

@@ -1,0 +1,91 @@
+"""The fixture ``sandbox``: the real sandbox server in a process of its own, reset before each test."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+START_SECONDS = 20.0
+
+
+class SandboxServer:
+    """A running sandbox and its controls."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def configure(self, **settings: Any) -> dict[str, Any]:
+        """Change settings; returns all of them."""
+        configuration: dict[str, Any] = self._call("PUT", "/_sandbox/config", settings)
+        return configuration
+
+    def log(self) -> list[dict[str, Any]]:
+        """Every request received since the last :meth:`clear`."""
+        entries: list[dict[str, Any]] = self._call("GET", "/_sandbox/log")
+        return entries
+
+    def clear(self) -> None:
+        self._call("DELETE", "/_sandbox/log")
+
+    def reset(self) -> None:
+        """No latency, no limits, no faults, an empty log."""
+        self.configure(latency_ms=0, jitter_ms=0, requests_per_minute=None, error_rates={}, permanent_error_rate=0)
+        self.clear()
+
+    def _call(self, method: str, path: str, content: Any = None) -> Any:
+        body = None if content is None else json.dumps(content).encode()
+        request = urllib.request.Request(self.url + path, data=body, method=method)  # noqa: S310
+        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
+            answer = response.read()
+        return json.loads(answer) if answer else None
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@pytest.fixture(scope="session")
+def sandbox_server() -> Iterator[SandboxServer]:
+    port = free_port()
+    process = subprocess.Popen([sys.executable, "-m", "providers.sandbox", "--port", str(port), "--latency-ms", "0"])
+    try:
+        _wait_until_listening(process, port)
+        yield SandboxServer(f"http://127.0.0.1:{port}")
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def sandbox(sandbox_server: SandboxServer) -> SandboxServer:
+    sandbox_server.reset()
+    return sandbox_server
+
+
+def _wait_until_listening(process: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"The sandbox ended at once with status {process.returncode}.")
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise RuntimeError("The sandbox did not start listening.")
