@@ -1,0 +1,86 @@
+"""Starts the servers before anything reads the settings; pytest with or without bin/test, it is all the same."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from django.conf import settings
+
+from batchsite.launcher.postgres import Postgres
+from batchsite.launcher.redis import Redis
+
+pytest_plugins = ["tests.sandbox_fixture"]
+
+
+class Servers:
+    """A Postgres and a Redis for this run, in a folder that goes with it."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="batchsite-test-"))
+        self.folder.chmod(0o711)  # as root, Postgres runs as another account
+        self.running: list[Postgres | Redis] = []
+
+    def start(self) -> None:
+        if not os.environ.get("DATABASE_URL"):
+            os.environ["DATABASE_URL"] = self._run(Postgres(self.folder / "postgres", durable=False))
+        if not os.environ.get("REDIS_URL"):
+            os.environ["REDIS_URL"] = self._run(Redis(self.folder / "redis"))
+
+    def _run(self, server: Postgres | Redis) -> str:
+        self.running.append(server)
+        return server.start()
+
+    def stop(self) -> None:
+        while self.running:
+            self.running.pop().stop(immediate=True)
+        # Postgres may live elsewhere, behind a link.
+        for folder in ((self.folder / "postgres").resolve(), self.folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def interrupt(number: int, frame: object) -> None:
+    """A SIGTERM ends the run as Ctrl-C does, with everything stopped."""
+    raise KeyboardInterrupt
+
+
+def start_servers() -> None:
+    if settings.configured:
+        if os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL"):
+            return
+        raise pytest.UsageError(
+            "The settings were loaded before the servers could start. Run bin/test, "
+            "or add -o DJANGO_SETTINGS_MODULE= to the arguments, or set DATABASE_URL and REDIS_URL."
+        )
+    servers = Servers()
+    atexit.register(servers.stop)
+    signal.signal(signal.SIGTERM, interrupt)
+    os.environ["BATCHSITE_DATA"] = str(servers.folder / "data")
+    servers.start()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "batchsite.settings")
+
+
+# While this file is imported: the plugins and tests below it may read settings at their own import.
+start_servers()
+import django  # noqa: E402
+
+django.setup()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_process_is_left_behind() -> Iterator[None]:
+    """A test that starts a process also ends it."""
+    before = set(psutil.Process().children(recursive=True))
+    yield
+    left = [process for process in psutil.Process().children(recursive=True) if process not in before]
+    names = [" ".join(process.cmdline()) for process in left if process.is_running()]
+    for process in left:
+        process.kill()
+    assert not names, f"left running by a test: {names}"
