@@ -1,0 +1,1 @@
+"""The dispatcher's side of the path: claim, lease, publish, rescue, sweep, settle."""

@@ -1,0 +1,128 @@
+"""From the window to shares: what each batch may be given now, by lane, limit and fairness."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+from batches.accounts import known_provider
+from batches.dispatching.claim import FULL_CLAIM, LEASE_SIZE, Route
+from batches.dispatching.pace import Paces, slow_start
+from batches.dispatching.shares import Demand, fair_shares
+from batches.dispatching.window import LOW_SHARE, Runnable, Window
+from batches.limits import Limit, limits_of
+from batches.states import Channel, Priority, lane_name
+
+LIMITED_LEASE_SECONDS = 0.2
+"""A lease of a limited lane holds so many seconds' worth of permits, at least one."""
+
+
+class Allotment:
+    """Remembers between claims who was served when, how fast limits pass, and which batches have nothing due."""
+
+    def __init__(self) -> None:
+        self._paces = Paces()
+        self._last_served: dict[int, float] = {}
+        self._nothing_due_until: dict[int, float] = {}
+
+    def shares(self, window: Window, now: float) -> tuple[dict[int, int], dict[int, Route]]:
+        """Slots per batch for one claim, and the route of each batch."""
+        shares: dict[int, int] = {}
+        used_by_provider: dict[str, int] = {}
+        for channel in Channel.values:
+            for priority in (Priority.HIGH, Priority.LOW, Priority.NORMAL):
+                batches = [batch for batch in window.batches if (batch.channel, batch.priority) == (channel, priority)]
+                slots = self._slots(window, channel, priority, shares)
+                demands = [Demand(b.id, b.owner_id, self._wanted(window, b, used_by_provider, now)) for b in batches]
+                given = fair_shares(slots, demands, self._last_served)
+                self._bound_by_limits(batches, given, now)
+                for batch in batches:
+                    taken = given.get(batch.id, 0)
+                    used_by_provider[batch.provider] = used_by_provider.get(batch.provider, 0) + taken
+                shares |= {batch_id: number for batch_id, number in given.items() if number > 0}
+        routes = {
+            batch.id: self._route(window, batch, shares[batch.id]) for batch in window.batches if batch.id in shares
+        }
+        return shares, routes
+
+    def took(self, window: Window, shares: Mapping[int, int], taken: Mapping[int, int], now: float) -> list[int]:
+        """Settle a claim; returns the batches that had fewer due items than their share."""
+        by_id = {batch.id: batch for batch in window.batches}
+        for batch_id, number in taken.items():
+            self._last_served[batch_id] = now
+            for limit in _limits(by_id[batch_id]):
+                self._paces.get(limit.name, limit.per_second, now).spend(number)
+        return [batch_id for batch_id, share in shares.items() if taken.get(batch_id, 0) < share]
+
+    def nothing_due(self, batch_id: int, seconds: float | None, now: float) -> None:
+        """Leave the batch out until its next item is due, but look again after a second: it may be changed."""
+        self._nothing_due_until[batch_id] = now + min(1.0, 1.0 if seconds is None else max(0.0, seconds))
+
+    def forget_ended(self, window: Window, now: float) -> None:
+        """Drop what is remembered of batches that are not running any more."""
+        running = {batch.id for batch in window.batches}
+        for memory in (self._last_served, self._nothing_due_until):
+            for batch_id in memory.keys() - running:
+                del memory[batch_id]
+        self._paces.forget_idle(now)
+
+    def _slots(self, window: Window, channel: str, priority: str, shares: Mapping[int, int]) -> int:
+        lanes = {batch.id: (batch.channel, batch.priority) for batch in window.batches}
+        claimed = sum(number for batch_id, number in shares.items() if lanes[batch_id][0] == channel)
+        free = window.free(channel, priority) - claimed
+        if priority == Priority.LOW and any(lane == (channel, Priority.NORMAL) for lane in lanes.values()):
+            free = math.ceil(free * LOW_SHARE)
+        return max(0, min(FULL_CLAIM, free))
+
+    def _wanted(self, window: Window, batch: Runnable, used: Mapping[str, int], now: float) -> int:
+        if self._nothing_due_until.get(batch.id, 0.0) > now or window.reopening_in.get(batch.provider, -1.0) > 0:
+            return 0
+        leased = window.leased_by_batch.get(batch.id, 0)
+        wanted = batch.unfinished - leased
+        if batch.concurrency is not None:
+            wanted = min(wanted, batch.concurrency - leased)
+        provider_slots = self._provider_slots(window, batch.provider)
+        if provider_slots is not None:
+            wanted = min(wanted, provider_slots - used.get(batch.provider, 0))
+        for limit in _limits(batch):
+            wanted = min(wanted, self._paces.get(limit.name, limit.per_second, now).available(now))
+        return max(0, wanted)
+
+    def _provider_slots(self, window: Window, alias: str) -> int | None:
+        """Calls in flight an account may still take: its own ceiling, and a slow start after it reopened."""
+        ceilings: list[int] = []
+        provider = known_provider(alias)
+        if provider is not None and provider.limits.max_in_flight is not None:
+            ceilings.append(provider.limits.max_in_flight)
+        reopened = window.reopening_in.get(alias)
+        if reopened is not None:
+            ceilings.append(slow_start(-reopened))
+        if not ceilings:
+            return None
+        return max(0, min(ceilings) - window.leased_by_provider.get(alias, 0))
+
+    def _bound_by_limits(self, batches: Iterable[Runnable], given: dict[int, int], now: float) -> None:
+        """Batches that share a limit share its pace as well: those served longest ago first."""
+        left: dict[str, int] = {}
+        for batch in sorted(batches, key=lambda batch: self._last_served.get(batch.id, 0.0)):
+            for limit in _limits(batch):
+                left.setdefault(limit.name, self._paces.get(limit.name, limit.per_second, now).available(now))
+            room = min((left[limit.name] for limit in _limits(batch)), default=None)
+            if room is None or batch.id not in given:
+                continue
+            given[batch.id] = min(given[batch.id], room)
+            for limit in _limits(batch):
+                left[limit.name] -= given[batch.id]
+
+    def _route(self, window: Window, batch: Runnable, share: int) -> Route:
+        """Few big leases on an open lane, but enough for every worker to have some; small ones under a limit."""
+        size = min(LEASE_SIZE, max(1, math.ceil(share / (2 * max(1, window.workers)))))
+        limits = _limits(batch)
+        if limits:
+            pace = min(limit.per_second for limit in limits)
+            size = min(size, max(1, int(pace * LIMITED_LEASE_SECONDS)))
+        return Route(lane_name(batch.channel, batch.priority), batch.channel, batch.provider, size)
+
+
+def _limits(batch: Runnable) -> tuple[Limit, ...]:
+    return limits_of(batch, known_provider(batch.provider))

@@ -1,0 +1,147 @@
+"""Claiming: take due items, write their leases, in one transaction of four statements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from django.db import connection, transaction
+
+LEASE_SIZE = 50
+"""Most items of one lease, and so of one Celery message."""
+FULL_CLAIM = 2_000
+"""A claim that took so many is followed by another at once."""
+UNACCEPTED_SECONDS = 20
+"""A lease whose message never reached a worker is rescued after so long."""
+SUSPECT_DEATHS = 2
+"""An item that was in flight when this many workers died travels the solo lane."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewLease:
+    """Items of one batch for one worker."""
+
+    batch_id: int
+    lane: str
+    channel: str
+    provider: str
+    item_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a batch's items travel, and how many share a lease."""
+
+    lane: str
+    channel: str
+    provider: str
+    lease_size: int
+
+
+_CLAIM = f"""
+    SELECT due.id, due.batch_id
+      FROM unnest(%s::bigint[], %s::int[]) AS share (batch_id, number)
+     CROSS JOIN LATERAL (
+        SELECT item.id, item.batch_id FROM batches_item AS item
+         WHERE item.batch_id = share.batch_id AND item.status = 'pending' AND item.due_at <= now()
+           AND item.deaths < {SUSPECT_DEATHS}
+         ORDER BY item.due_at, item.id
+         LIMIT share.number
+           FOR UPDATE SKIP LOCKED
+     ) AS due
+"""
+
+_NEXT_DUE = """
+    SELECT EXTRACT(EPOCH FROM min(due_at) - clock_timestamp())::float8
+      FROM batches_item WHERE batch_id = %s AND status = 'pending'
+"""
+
+_INSERT_LEASES = f"""
+    INSERT INTO batches_lease (batch_id, lane, channel, provider, size, remaining, worker, expires_at)
+    SELECT batch_id, lane, channel, provider, size, size, '', now() + interval '{UNACCEPTED_SECONDS} seconds'
+      FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::int[]) WITH ORDINALITY
+        AS lease (batch_id, lane, channel, provider, size, place)
+     ORDER BY place
+    RETURNING id
+"""
+
+_LEASE_ITEMS = """
+    UPDATE batches_item AS item SET status = 'running', lease_id = leased.lease_id
+      FROM unnest(%s::bigint[], %s::bigint[]) AS leased (id, lease_id)
+     WHERE item.id = leased.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What one claim did: leases (id, lane) to publish, and items taken per batch."""
+
+    leases: tuple[tuple[int, str], ...]
+    taken: Mapping[int, int]
+
+
+def claim(shares: Mapping[int, int], routes: Mapping[int, Route]) -> Claimed:
+    """Claim up to ``shares[batch_id]`` due items of each batch and lease them along their routes."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_CLAIM, [list(shares), list(shares.values())])
+        items: dict[int, list[int]] = {}
+        for item_id, batch_id in cursor.fetchall():
+            items.setdefault(batch_id, []).append(item_id)
+        leases = [lease for batch_id, ids in items.items() for lease in split(batch_id, ids, routes[batch_id])]
+        published = write_leases(leases)
+    return Claimed(published, {batch_id: len(ids) for batch_id, ids in items.items()})
+
+
+def split(batch_id: int, item_ids: Sequence[int], route: Route) -> Iterable[NewLease]:
+    """Cut a batch's items into leases of the route's size."""
+    for start in range(0, len(item_ids), route.lease_size):
+        chunk = tuple(item_ids[start : start + route.lease_size])
+        yield NewLease(batch_id, route.lane, route.channel, route.provider, chunk)
+
+
+def write_leases(leases: Sequence[NewLease]) -> tuple[tuple[int, str], ...]:
+    """Store leases of locked pending items, inside the caller's transaction; returns (lease id, lane)."""
+    if not leases:
+        return ()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _INSERT_LEASES,
+            [
+                [lease.batch_id for lease in leases],
+                [lease.lane for lease in leases],
+                [lease.channel for lease in leases],
+                [lease.provider for lease in leases],
+                [len(lease.item_ids) for lease in leases],
+            ],
+        )
+        ids = [row[0] for row in cursor.fetchall()]
+        pairs = [(item, lease_id) for lease_id, lease in zip(ids, leases, strict=True) for item in lease.item_ids]
+        cursor.execute(_LEASE_ITEMS, [[item for item, _ in pairs], [lease_id for _, lease_id in pairs]])
+    return tuple((lease_id, lease.lane) for lease_id, lease in zip(ids, leases, strict=True))
+
+
+def seconds_until_due(batch_id: int) -> float | None:
+    """Seconds until the batch's next waiting item is due; None when none waits."""
+    with connection.cursor() as cursor:
+        cursor.execute(_NEXT_DUE, [batch_id])
+        seconds = cursor.fetchone()[0]
+    return None if seconds is None else float(seconds)
+
+
+_RELEASE = """
+    WITH lease AS (
+        SELECT id FROM batches_lease WHERE id = ANY(%s) AND worker = '' ORDER BY id FOR UPDATE
+    )
+    UPDATE batches_item AS item SET status = 'pending', lease_id = NULL FROM lease WHERE item.lease_id = lease.id
+"""
+
+
+def release(lease_ids: Sequence[int]) -> None:
+    """Give back leases whose message could not be published; one that a worker has already is left alone."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT item.id FROM batches_item AS item WHERE item.lease_id = ANY(%s) ORDER BY item.id FOR UPDATE",
+            [list(lease_ids)],
+        )
+        cursor.execute(_RELEASE, [list(lease_ids)])
+        cursor.execute("DELETE FROM batches_lease WHERE id = ANY(%s) AND worker = ''", [list(lease_ids)])

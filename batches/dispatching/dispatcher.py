@@ -1,0 +1,150 @@
+"""The dispatcher: a process of its own that claims, publishes, rescues, starts, sweeps and settles.
+
+Any number may run; the one that holds the advisory lock works. It keeps nothing that another could not read anew.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from django.db import Error
+
+from batches.dispatching import claim, rescue, settle
+from batches.dispatching.allotment import Allotment
+from batches.dispatching.leader import Leadership
+from batches.dispatching.publish import Publication
+from batches.dispatching.window import Window, read_window
+from batches.progress import BatchFacts, publisher
+from batches.running.watch import farewell, heartbeat
+from batches.states import FINAL_BATCH_STATUSES
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.1
+STANDBY_SECONDS = 1.0
+HEARTBEAT_SECONDS = 2.0
+UPKEEP_SECONDS = 0.25
+RESCUE_SECONDS = 1.0
+STEADY_SECONDS = 15.0
+"""Rescue only after so much unbroken database: after an outage workers must have had time to renew their leases."""
+WORKER_FORGOTTEN_SECONDS = 3600
+
+
+class Every:
+    """Says when a duty is due again."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._next = 0.0
+
+    def due(self, now: float) -> bool:
+        """Whether the time has come; if so, the next time is set."""
+        if now < self._next:
+            return False
+        self._next = now + self._seconds
+        return True
+
+
+class Dispatcher:
+    """The loop. ``stop`` may be called from a signal handler."""
+
+    def __init__(self, publication: Publication) -> None:
+        self.boot_id = f"dispatcher-{socket.gethostname()[:32]}-{secrets.token_hex(8)}"
+        self._publication = publication
+        self._leadership = Leadership()
+        self._allotment = Allotment()
+        self._stopping = threading.Event()
+        self._heartbeat = Every(HEARTBEAT_SECONDS)
+        self._upkeep = Every(UPKEEP_SECONDS)
+        self._rescue = Every(RESCUE_SECONDS)
+        self._tidy = Every(60.0)
+
+    def stop(self) -> None:
+        """End after the tick under way."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Work until stopped; a database fault ends the leadership, not the process."""
+        logger.info("Dispatcher %s started", self.boot_id)
+        while not self._stopping.is_set():
+            try:
+                pause = self.tick()
+            except Error as error:
+                logger.warning("The database did not answer: %s", type(error).__name__)
+                self._leadership.lose()
+                pause = STANDBY_SECONDS
+            self._stopping.wait(pause)
+        self._goodbye()
+
+    def tick(self) -> float:
+        """One round of duties; returns how long to sleep after it."""
+        now = time.monotonic()
+        if self._heartbeat.due(now):
+            heartbeat(self.boot_id, "dispatcher", {}, 0)
+        if not self._leadership.hold():
+            return STANDBY_SECONDS
+        if self._upkeep.due(now):
+            self._announce(settle.start_scheduled())
+            self._announce(settle.sweep_cancelled())
+            self._announce(settle.settle())
+        if self._rescue.due(now) and self._leadership.steady_seconds >= STEADY_SECONDS:
+            self._rescue_all()
+        if self._publication.is_open(now):
+            self._dispatch(now)
+        return TICK_SECONDS
+
+    def _rescue_all(self) -> None:
+        while True:
+            leases, facts = rescue.rescue()
+            self._announce(facts)
+            if leases:
+                logger.warning("Rescued %d leases", leases)
+            if leases < rescue.RESCUE_LIMIT:
+                return
+
+    def _dispatch(self, now: float) -> None:
+        window = read_window()
+        if self._tidy.due(now):
+            self._allotment.forget_ended(window, now)
+        if window.workers == 0 or not window.batches:
+            return
+        self._publish(rescue.claim_suspects(window.workers), now)
+        while self._claim_once(window, now) >= claim.FULL_CLAIM and not self._stopping.is_set():
+            window = read_window()
+
+    def _claim_once(self, window: Window, now: float) -> int:
+        shares, routes = self._allotment.shares(window, now)
+        if not shares:
+            return 0
+        claimed = claim.claim(shares, routes)
+        self._publish(claimed.leases, now)
+        for batch_id in self._allotment.took(window, shares, claimed.taken, now):
+            self._allotment.nothing_due(batch_id, claim.seconds_until_due(batch_id), now)
+        return sum(claimed.taken.values())
+
+    def _publish(self, leases: Sequence[tuple[int, str]], now: float) -> None:
+        """After the commit: a message per lease. What cannot be published is given back at once."""
+        failed = self._publication.publish(leases, now)
+        if failed:
+            claim.release(failed)
+
+    def _announce(self, facts: Iterable[BatchFacts]) -> None:
+        for fact in facts:
+            publisher.announce("completed" if fact.status in FINAL_BATCH_STATUSES else "progress", fact)
+
+    def _goodbye(self) -> None:
+        for duty in (publisher.flush, lambda: farewell(self.boot_id), self._leadership.lose):
+            _quietly(duty)
+        logger.info("Dispatcher %s stopped", self.boot_id)
+
+
+def _quietly(duty: Callable[[], None]) -> None:
+    try:
+        duty()
+    except Error:
+        logger.warning("The database did not answer at the end; nothing depends on it")

@@ -1,0 +1,81 @@
+"""Closing, starting and sweeping batches: each reads only batch rows, or items in bounded chunks."""
+
+from __future__ import annotations
+
+from django.db import connection, transaction
+
+from batches.progress import BatchFacts
+
+SWEEP_CHUNK = 5_000
+
+_FACTS = """
+    batch.id, batch.public_id, batch.owner_id, batch.operation, batch.subject, batch.provider, batch.status,
+    batch.total, batch.succeeded, batch.failed, batch.cancelled, batch.unknown,
+    EXTRACT(EPOCH FROM batch.started_at)::float8, EXTRACT(EPOCH FROM batch.completed_at)::float8
+"""
+
+_SETTLE = f"""
+    UPDATE batches_batch AS batch
+       SET settled_at = clock_timestamp(),
+           completed_at = COALESCE(batch.completed_at, clock_timestamp()),
+           status = CASE WHEN batch.status = 'cancelled' THEN 'cancelled'
+                         WHEN batch.succeeded > 0 OR batch.total = 0 THEN 'completed' ELSE 'failed' END
+     WHERE batch.settled_at IS NULL AND batch.loaded_at IS NOT NULL
+       AND batch.status IN ('running', 'paused', 'cancelled')
+       AND batch.succeeded + batch.failed + batch.cancelled + batch.unknown = batch.total
+    RETURNING {_FACTS}
+"""
+
+
+def settle() -> list[BatchFacts]:
+    """Close every batch whose items are all final; completed when any succeeded or there was nothing to do."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SETTLE)
+        return [BatchFacts(*row) for row in cursor.fetchall()]
+
+
+_START_SCHEDULED = f"""
+    UPDATE batches_batch AS batch SET status = 'running', started_at = clock_timestamp()
+     WHERE batch.status = 'pending' AND batch.settled_at IS NULL
+       AND batch.auto_start AND batch.scheduled_at <= now()
+    RETURNING {_FACTS}
+"""
+
+
+def start_scheduled() -> list[BatchFacts]:
+    """Start batches whose time has come."""
+    with connection.cursor() as cursor:
+        cursor.execute(_START_SCHEDULED)
+        return [BatchFacts(*row) for row in cursor.fetchall()]
+
+
+_SWEEP_ITEMS = """
+    WITH chosen AS (
+        SELECT id FROM batches_item WHERE batch_id = %s AND status = 'pending' ORDER BY id LIMIT %s FOR UPDATE
+    )
+    UPDATE batches_item AS item
+       SET status = 'cancelled', finished_at = clock_timestamp(), error_category = 'cancelled',
+           error_code = 'batch_cancelled', error_message = 'The batch was cancelled before this item ran.'
+      FROM chosen WHERE item.id = chosen.id
+"""
+_SWEEP_COUNT = f"""
+    UPDATE batches_batch AS batch SET cancelled = batch.cancelled + %s WHERE batch.id = %s RETURNING {_FACTS}
+"""
+
+
+def sweep_cancelled() -> list[BatchFacts]:
+    """Cancel the waiting items of cancelled batches, a chunk of each."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM batches_batch WHERE status = 'cancelled' AND settled_at IS NULL ORDER BY id")
+        batches = [row[0] for row in cursor.fetchall()]
+    return [facts for batch_id in batches for facts in _sweep_chunk(batch_id)]
+
+
+@transaction.atomic
+def _sweep_chunk(batch_id: int) -> list[BatchFacts]:
+    with connection.cursor() as cursor:
+        cursor.execute(_SWEEP_ITEMS, [batch_id, SWEEP_CHUNK])
+        if not cursor.rowcount:
+            return []
+        cursor.execute(_SWEEP_COUNT, [cursor.rowcount, batch_id])
+        return [BatchFacts(*row) for row in cursor.fetchall()]

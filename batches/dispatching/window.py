@@ -1,0 +1,97 @@
+"""How much may be under way now, read from the ledger: workers' capacity, leases, closed accounts."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.db import connection
+
+from batches.states import Channel, Priority
+
+AHEAD = 1.2
+"""Leased beyond what the workers can run at once, so that they never wait for the dispatcher."""
+ORDINARY_SHARE = 0.8
+"""Of the window, for normal and low together: high always finds a slot."""
+LOW_SHARE = 0.2
+"""Of the ordinary part, for low while normal has work as well: slow, but never starved."""
+WORKER_SEEN_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Runnable:
+    """A running batch with items that are not final."""
+
+    id: int
+    owner_id: int
+    channel: str
+    priority: str
+    provider: str
+    concurrency: int | None
+    rate_limit: float | None
+    unfinished: int
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Everything one claim decides on. Closed accounts: seconds until (or, negative, since) reopening."""
+
+    batches: tuple[Runnable, ...]
+    capacity: Mapping[str, int]
+    workers: int
+    leased_by_batch: Mapping[int, int]
+    leased_by_lane: Mapping[tuple[str, str], int]
+    leased_by_provider: Mapping[str, int]
+    reopening_in: Mapping[str, float]
+
+    def free(self, channel: str, priority: str) -> int:
+        """Slots left in a channel for a priority."""
+        size = self.capacity.get(channel, 0) * AHEAD
+        leased = {each: self.leased_by_lane.get((channel, each), 0) for each in Priority.values}
+        left = size - sum(leased.values())
+        if priority != Priority.HIGH:
+            left = min(left, size * ORDINARY_SHARE - leased[Priority.NORMAL] - leased[Priority.LOW])
+        return max(0, int(left))
+
+
+_BATCHES = """
+    SELECT id, owner_id, channel, priority, provider, concurrency, rate_limit,
+           total - succeeded - failed - cancelled - unknown
+      FROM batches_batch
+     WHERE settled_at IS NULL AND status = 'running'
+       AND total > succeeded + failed + cancelled + unknown
+"""
+_LEASES = """
+    SELECT lease.batch_id, lease.channel, lease.lane, lease.provider, sum(lease.remaining)::int
+      FROM batches_lease AS lease GROUP BY 1, 2, 3, 4
+"""
+_WORKERS = f"""
+    SELECT capacity FROM batches_worker
+     WHERE role = 'worker' AND seen_at > now() - interval '{WORKER_SEEN_SECONDS} seconds'
+"""
+_ACCOUNTS = """
+    SELECT alias, EXTRACT(EPOCH FROM closed_until - now())::float8
+      FROM batches_provideraccount WHERE closed_until > now() - interval '20 seconds'
+"""
+
+
+def read_window() -> Window:
+    """Read what the next claim decides on."""
+    with connection.cursor() as cursor:
+        cursor.execute(_BATCHES)
+        batches = tuple(Runnable(*row) for row in cursor.fetchall())
+        cursor.execute(_WORKERS)
+        capacities = [json.loads(row[0]) for row in cursor.fetchall()]
+        cursor.execute(_LEASES)
+        leases = cursor.fetchall()
+        cursor.execute(_ACCOUNTS)
+        accounts = dict(cursor.fetchall())
+    by_batch, by_lane, by_provider = Counter[int](), Counter[tuple[str, str]](), Counter[str]()
+    for batch_id, channel, lane, provider, remaining in leases:
+        by_batch[batch_id] += remaining
+        by_provider[provider] += remaining
+        by_lane[channel, lane.rpartition(".")[2]] += remaining
+    capacity = {channel: sum(each.get(channel, 0) for each in capacities) for channel in Channel.values}
+    return Window(batches, capacity, len(capacities), by_batch, by_lane, by_provider, accounts)

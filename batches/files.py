@@ -1,0 +1,129 @@
+"""Bytes that users gave us: kept in Django's file storage, owned by who sent them, never in rows."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from django.conf import settings
+from django.core.files.base import ContentFile, File
+from django.core.files.storage import default_storage
+from PIL import Image
+
+from batches.models import StoredFile
+from batches.problems import InvalidInput, Problem
+
+IMAGE_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif"}
+"""The kinds of image that vision models take, by Pillow's name."""
+
+UNKNOWN_TYPE = "application/octet-stream"
+_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,40}/[a-z0-9][a-z0-9.+-]{0,57}")
+
+
+class FileMissing(LookupError):
+    """This owner has no such file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A checked file that is not stored yet. ``media_type`` of an image is what its bytes say."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+def image_type(content: bytes) -> str | None:
+    """The media type of an image, read from its header; None where Pillow cannot read one."""
+    try:
+        with Image.open(io.BytesIO(content), formats=tuple(IMAGE_TYPES)) as image:
+            return IMAGE_TYPES[image.format or ""]
+    except Exception:  # a broken header breaks Pillow in many ways, none of which is ours
+        return None
+
+
+def check_upload(name: str, media_type: str, content: bytes, *, path: str = "file") -> Upload:
+    """What will be stored, or :class:`InvalidInput`: empty, over the limit, or an image in name only."""
+    if not content:
+        raise InvalidInput([Problem(path, "The file is empty.", "empty")])
+    if len(content) > settings.MAX_FILE_BYTES:
+        raise InvalidInput([_too_large(path)])
+    actual = image_type(content)
+    declared = media_type.partition(";")[0].strip().lower()
+    if actual is None and declared.startswith("image/"):
+        raise InvalidInput([Problem(path, "The file is not a JPEG, PNG, WebP or GIF image.", "not_an_image")])
+    if actual is None and not _MEDIA_TYPE.fullmatch(declared):
+        declared = UNKNOWN_TYPE
+    return Upload(_clean_name(name), actual or declared, content)
+
+
+def _too_large(path: str) -> Problem:
+    return Problem(path, f"The file has more than {settings.MAX_FILE_BYTES} bytes.", "too_large")
+
+
+def _clean_name(name: str) -> str:
+    last = PurePosixPath(name.replace("\\", "/")).name
+    return "".join(character for character in last if character.isprintable())[:255] or "file"
+
+
+def store_file(owner_id: int, name: str, media_type: str, content: bytes | File[bytes]) -> StoredFile:
+    """Check and store one file. Raises :class:`InvalidInput`, and then nothing is stored."""
+    if isinstance(content, File):
+        if content.size > settings.MAX_FILE_BYTES:
+            raise InvalidInput([_too_large("file")])
+        content = content.read()
+    return store_uploads(owner_id, [check_upload(name, media_type, content)])[0]
+
+
+def store_uploads(owner_id: int, uploads: Sequence[Upload]) -> list[StoredFile]:
+    """Store checked files, their rows by one INSERT; all of them or none."""
+    rows = [
+        StoredFile(
+            owner_id=owner_id,
+            name=upload.name,
+            media_type=upload.media_type,
+            size=len(upload.content),
+            content=ContentFile(upload.content, name=upload.name),
+        )
+        for upload in uploads
+    ]
+    try:
+        return StoredFile.objects.bulk_create(rows)  # the field saves each content on its way into the INSERT
+    except BaseException:
+        for row in rows:
+            default_storage.delete(stored_path(owner_id, row.public_id))
+        raise
+
+
+def stored_path(owner_id: int, public_id: str) -> str:
+    """Where a file lies in the storage."""
+    return f"{owner_id}/{public_id}"
+
+
+def file_content(owner_id: int, public_id: str) -> bytes:
+    """A file's bytes without a query: workers hold no database connection while they call.
+
+    The id must be one that a submission checked. Raises :class:`FileMissing`.
+    """
+    try:
+        with default_storage.open(stored_path(owner_id, public_id)) as stored:
+            content: bytes = stored.read()
+            return content
+    except FileNotFoundError:
+        raise FileMissing(public_id) from None
+
+
+def find_file(owner_id: int, public_id: str) -> StoredFile:
+    """The row of an owner's file. Raises :class:`FileMissing`."""
+    stored = StoredFile.objects.filter(owner_id=owner_id, public_id=public_id).first()
+    if stored is None:
+        raise FileMissing(public_id)
+    return stored
+
+
+def read_file(owner_id: int, public_id: str) -> tuple[bytes, str]:
+    """Bytes and media type of an owner's file. Raises :class:`FileMissing`."""
+    return file_content(owner_id, public_id), find_file(owner_id, public_id).media_type

@@ -1,0 +1,135 @@
+"""From an outcome to what is written of the item: pure, so the rules are a table of tests."""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from batches.backoff import RetryPolicy, retry_delay
+from batches.outcomes import Fault, Outcome, Rejected, Retry, Snooze, Succeeded, Unknown
+from batches.running.leases import LeasedItem
+from batches.states import ItemStatus
+from providers.base import ErrorCategory
+
+MESSAGE_LIMIT = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One item's row after an attempt. ``closes_account_seconds``: how long the provider asked everybody to wait."""
+
+    item_id: int
+    batch_id: int
+    lease_id: int
+    provider: str
+    attempt_id: uuid.UUID | None
+    status: str
+    delay_seconds: float = 0.0
+    attempts: int = 0
+    failures: int = 0
+    result: str | None = None
+    quality: float | None = None
+    provider_reference: str = ""
+    duration_ms: int | None = None
+    fault: Fault | None = None
+    idempotent: bool = True
+    closes_account_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The item an outcome belongs to, and under which lease and policy it ran."""
+
+    item: LeasedItem
+    batch_id: int
+    lease_id: int
+    provider: str
+    idempotent: bool
+    policy: RetryPolicy
+
+
+def change_of(
+    outcome: Outcome,
+    held: Held,
+    *,
+    attempt_id: uuid.UUID | None = None,
+    duration_seconds: float = 0.0,
+    elapsed_seconds: float = 0.0,
+) -> Change:
+    """What to write. ``elapsed_seconds``: from the item's first attempt until now."""
+    common: dict[str, Any] = {
+        "item_id": held.item.id,
+        "batch_id": held.batch_id,
+        "lease_id": held.lease_id,
+        "provider": held.provider,
+        "attempt_id": attempt_id,
+        "idempotent": held.idempotent,
+    }
+    if isinstance(outcome, Snooze):
+        return Change(**common, status=ItemStatus.PENDING, delay_seconds=outcome.delay_seconds)
+    common |= {"attempts": 1, "duration_ms": round(duration_seconds * 1000)}
+    match outcome:
+        case Succeeded(result, quality, reference):
+            return Change(
+                **common,
+                status=ItemStatus.SUCCEEDED,
+                result=encode(result),
+                quality=quality,
+                provider_reference=clean(reference)[:100],
+            )
+        case Rejected(fault):
+            return Change(**common, status=ItemStatus.FAILED, failures=1, fault=fault)
+        case Unknown(fault):
+            return Change(**common, status=ItemStatus.UNKNOWN, failures=1, fault=fault)
+        case Retry(fault):
+            return _retry(fault, held, common, elapsed_seconds)
+
+
+def _retry(fault: Fault, held: Held, common: dict[str, Any], elapsed_seconds: float) -> Change:
+    """A 429 spends only the time window; every other fault the retry count as well."""
+    limited = fault.category == ErrorCategory.RATE_LIMIT
+    failures = 0 if limited else 1
+    delay = retry_delay(
+        fault,
+        held.policy,
+        attempts=held.item.attempts + 1,
+        failures=held.item.failures + failures,
+        elapsed_seconds=elapsed_seconds,
+    )
+    common |= {"failures": failures, "fault": fault}
+    if limited:
+        common["closes_account_seconds"] = fault.retry_after or 0.0
+    if delay is None:
+        return Change(**common, status=ItemStatus.FAILED)
+    return Change(**common, status=ItemStatus.PENDING, delay_seconds=delay)
+
+
+def encode(result: Mapping[str, Any]) -> str:
+    """JSON that Postgres stores: no NUL, no lone surrogate, no NaN."""
+    try:
+        document = json.dumps(result, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        document = json.dumps(_without_nan(result), ensure_ascii=False)
+    return clean(document.replace("\\u0000", ""))
+
+
+def clean(text: str) -> str:
+    """Text that Postgres stores: NUL dropped, lone surrogates replaced."""
+    text = text.replace("\x00", "")
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _without_nan(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(inner) for inner in value]
+    return value

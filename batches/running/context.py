@@ -1,0 +1,75 @@
+"""What a worker knows of a batch while it runs its items; read anew every few seconds, so changes take effect."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from batches.backoff import RetryPolicy
+from batches.limits import Limit, limits_of
+from batches.models import Batch
+from batches.operations import Operation, get_operation
+from providers.base import Provider
+from providers.registry import get_provider
+
+FRESH_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class BatchContext:
+    """A batch as its items need it."""
+
+    batch_id: int
+    owner_id: int
+    channel: str
+    operation: Operation
+    provider: Provider
+    parameters: Mapping[str, Any]
+    policy: RetryPolicy
+    timeout_seconds: float
+    limits: tuple[Limit, ...]
+    read_at: float
+
+
+class Contexts:
+    """The contexts of this process, by batch."""
+
+    def __init__(self) -> None:
+        self._contexts: dict[int, BatchContext] = {}
+
+    def get(self, batch_id: int) -> BatchContext:
+        """The batch's context, at most two seconds old. Raises ``Batch.DoesNotExist`` when it was deleted."""
+        context = self._contexts.get(batch_id)
+        if context is None or time.monotonic() - context.read_at > FRESH_SECONDS:
+            context = self._contexts[batch_id] = read(batch_id)
+            self._forget_old()
+        return context
+
+    def _forget_old(self) -> None:
+        horizon = time.monotonic() - 60 * FRESH_SECONDS
+        for batch_id in [key for key, context in self._contexts.items() if context.read_at < horizon]:
+            del self._contexts[batch_id]
+
+
+def read(batch_id: int) -> BatchContext:
+    """Read a batch's context from the database."""
+    batch = Batch.objects.get(pk=batch_id)
+    provider = get_provider(batch.provider)
+    return BatchContext(
+        batch_id=batch.pk,
+        owner_id=batch.owner_id,
+        channel=batch.channel,
+        operation=get_operation(batch.operation),
+        provider=provider,
+        parameters=batch.parameters,
+        policy=RetryPolicy(
+            max_retries=batch.max_retries,
+            window_seconds=batch.retry_window_seconds,
+            backoff_seconds=batch.backoff_ms / 1000 if batch.backoff_ms is not None else None,
+        ),
+        timeout_seconds=batch.timeout_ms / 1000,
+        limits=limits_of(batch, provider),
+        read_at=time.monotonic(),
+    )

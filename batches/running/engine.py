@@ -1,0 +1,77 @@
+"""The engine of one worker process: its parts, started and stopped in order."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import socket
+from collections import Counter
+from collections.abc import Sequence
+
+from django.conf import settings
+from django.db import Error, connection
+
+from batches.progress import BatchFacts, publisher
+from batches.running.changes import Change
+from batches.running.recorder import Recorder
+from batches.running.runner import Runner
+from batches.running.watch import Watch, farewell
+
+logger = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 10.0
+
+
+class Engine:
+    """Watch, runner and recorder of this process; ``boot_id`` names this one boot of it."""
+
+    def __init__(self) -> None:
+        self.boot_id = f"{socket.gethostname()[:40]}-{secrets.token_hex(8)}"
+        self.watch = Watch(self.boot_id)
+        self.recorder = Recorder(self._recorded, self._written)
+        self.runner = Runner(self.boot_id, self.watch, self.recorder.put)
+
+    def start(self) -> None:
+        """Begin to accept leases."""
+        self.recorder.start()
+        self.watch.start()
+        logger.info("Engine %s started", self.boot_id)
+
+    def ask_to_stop(self) -> None:
+        """Start no further call; safe to call from a signal handler."""
+        self.runner.stopping.set()
+
+    def stop(self) -> None:
+        """Release what has not started, wait for calls in flight, commit every outcome, say goodbye."""
+        self.ask_to_stop()
+        self.runner.drain(settings.WORKER_DRAIN_SECONDS)
+        if not self.recorder.drain(FLUSH_SECONDS):
+            logger.error("Stopped with outcomes that the database did not take; their leases will expire")
+        self.recorder.stop()
+        self.watch.stop()
+        try:
+            farewell(self.boot_id)
+        except Error:
+            logger.warning("The worker's row stays behind: the database did not answer")
+        finally:
+            connection.close()
+        publisher.flush()
+        logger.info("Engine %s stopped", self.boot_id)
+
+    def _recorded(self, facts: BatchFacts) -> None:
+        publisher.announce("progress", facts)
+
+    def _written(self, group: Sequence[Change]) -> None:
+        self.watch.recorded(Counter(change.lease_id for change in group))
+        self.watch.in_flight = self.runner.in_flight
+
+
+_engine: Engine | None = None
+
+
+def engine() -> Engine:
+    """This process's engine, made at the first call."""
+    global _engine  # noqa: PLW0603 - one per process by design
+    if _engine is None:
+        _engine = Engine()
+    return _engine

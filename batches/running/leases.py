@@ -1,0 +1,102 @@
+"""A worker's statements on leases: accept, renew, mark a start. No row changed means: somebody else has it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+
+LEASE_SECONDS = 20
+"""A lease that is not renewed for so long is rescued; workers renew every five seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeasedItem:
+    """What a worker needs to know of an item to run it. ``elapsed_seconds``: since its first attempt."""
+
+    id: int
+    key: str
+    input: Mapping[str, Any]
+    attempts: int
+    failures: int
+    elapsed_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedLease:
+    """A lease that is ours, with its items."""
+
+    id: int
+    batch_id: int
+    lane: str
+    items: tuple[LeasedItem, ...]
+
+
+_ACCEPT = f"""
+    WITH accepted AS (
+        UPDATE batches_lease
+           SET worker = %s, accepted_at = now(), expires_at = now() + interval '{LEASE_SECONDS} seconds'
+         WHERE id = %s AND worker = '' AND expires_at > now()
+        RETURNING id, batch_id, lane
+    )
+    SELECT accepted.batch_id, accepted.lane, item.id, item.key, item.input, item.attempts, item.failures,
+           COALESCE(EXTRACT(EPOCH FROM now() - item.first_attempt_at), 0)::float8
+      FROM accepted JOIN batches_item AS item ON item.lease_id = accepted.id
+     ORDER BY item.id
+"""
+
+
+def accept(lease_id: int, worker: str) -> AcceptedLease | None:
+    """Take the lease for this worker; None when it was taken, rescued or released before."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ACCEPT, [worker, lease_id])
+        rows = cursor.fetchall()
+    if not rows:
+        return None
+    items = tuple(LeasedItem(row[2], row[3], json.loads(row[4]), row[5], row[6], row[7]) for row in rows)
+    return AcceptedLease(lease_id, rows[0][0], rows[0][1], items)
+
+
+_RENEW = f"""
+    WITH mine AS (SELECT id FROM batches_lease WHERE worker = %s AND id = ANY(%s) ORDER BY id FOR UPDATE)
+    UPDATE batches_lease AS lease SET expires_at = now() + interval '{LEASE_SECONDS} seconds'
+      FROM mine WHERE lease.id = mine.id
+    RETURNING lease.id
+"""
+
+
+def renew(worker: str, lease_ids: Iterable[int]) -> set[int]:
+    """Extend the worker's leases, also one that has expired but was not rescued yet; returns those still held."""
+    with connection.cursor() as cursor:
+        cursor.execute(_RENEW, [worker, list(lease_ids)])
+        return {row[0] for row in cursor.fetchall()}
+
+
+_MARK_STARTED = """
+    UPDATE batches_item AS item
+       SET started_at = clock_timestamp(), attempt_id = %s,
+           first_attempt_at = COALESCE(item.first_attempt_at, clock_timestamp())
+      FROM batches_batch AS batch
+     WHERE item.id = %s AND item.lease_id = %s AND batch.id = item.batch_id AND batch.status = 'running'
+"""
+
+
+def mark_started(item_id: int, lease_id: int, attempt_id: uuid.UUID) -> bool:
+    """Commit that the call is about to be made; False when the lease or the running batch is gone."""
+    with connection.cursor() as cursor:
+        cursor.execute(_MARK_STARTED, [attempt_id, item_id, lease_id])
+        return cursor.rowcount == 1
+
+
+def clear_started(item_id: int, lease_id: int, attempt_id: uuid.UUID) -> bool:
+    """Take the mark back: the call was surely not made."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE batches_item SET started_at = NULL WHERE id = %s AND lease_id = %s AND attempt_id = %s",
+            [item_id, lease_id, attempt_id],
+        )
+        return cursor.rowcount == 1

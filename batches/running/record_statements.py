@@ -1,0 +1,257 @@
+"""The statements of one group commit, in the order in which they take their locks."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.db.backends.utils import CursorWrapper
+
+from batches.histogram import duration_bucket
+from batches.progress import BatchFacts
+from batches.running.changes import MESSAGE_LIMIT, Change, clean
+from batches.states import FINAL_ITEM_STATUSES, ItemStatus
+
+TIMELINE_SECONDS = 10
+QUALITY_BUCKETS = 20
+
+_WRITE_ITEMS = """
+    WITH change AS (
+        SELECT * FROM unnest(
+            %s::bigint[], %s::bigint[], %s::uuid[], %s::text[], %s::float8[], %s::int[], %s::int[], %s::text[],
+            %s::float8[], %s::text[], %s::int[], %s::text[], %s::text[], %s::text[]
+        ) AS change (item_id, lease_id, attempt_id, status, delay, attempts, failures, result,
+                     quality, provider_reference, duration_ms, category, code, message)
+    ), held AS (
+        SELECT item.id FROM batches_item AS item JOIN change ON item.id = change.item_id
+         WHERE item.lease_id = change.lease_id AND item.status = 'running'
+         ORDER BY item.id FOR UPDATE OF item
+    )
+    UPDATE batches_item AS item
+       SET status = change.status,
+           lease_id = NULL,
+           due_at = CASE WHEN change.status = 'pending'
+                         THEN clock_timestamp() + change.delay * interval '1 second' ELSE item.due_at END,
+           attempts = item.attempts + change.attempts,
+           failures = item.failures + change.failures,
+           attempt_id = COALESCE(change.attempt_id, item.attempt_id),
+           first_attempt_at = CASE WHEN change.attempts = 0 THEN item.first_attempt_at
+                ELSE COALESCE(item.first_attempt_at,
+                              clock_timestamp() - COALESCE(change.duration_ms, 0) * interval '1 millisecond') END,
+           started_at = CASE WHEN change.status = 'pending' THEN NULL ELSE item.started_at END,
+           result = change.result::jsonb,
+           quality = change.quality,
+           provider_reference = change.provider_reference,
+           duration_ms = COALESCE(change.duration_ms, item.duration_ms),
+           error_category = change.category,
+           error_code = change.code,
+           error_message = change.message,
+           finished_at = CASE WHEN change.status = 'pending' THEN NULL ELSE clock_timestamp() END
+      FROM change JOIN held ON held.id = change.item_id
+     WHERE item.id = change.item_id
+    RETURNING item.id
+"""
+
+
+def write_items(cursor: CursorWrapper, group: Sequence[Change]) -> set[int]:
+    """Write every item that its lease still holds, and return their ids."""
+    final_faults = [change.fault if change.status in FINAL_ITEM_STATUSES else None for change in group]
+    cursor.execute(
+        _WRITE_ITEMS,
+        [
+            [change.item_id for change in group],
+            [change.lease_id for change in group],
+            [change.attempt_id for change in group],
+            [str(change.status) for change in group],
+            [change.delay_seconds for change in group],
+            [change.attempts for change in group],
+            [change.failures for change in group],
+            [change.result for change in group],
+            [change.quality for change in group],
+            [change.provider_reference for change in group],
+            [change.duration_ms for change in group],
+            [str(fault.category) if fault else "" for fault in final_faults],
+            [clean(fault.code)[:64] if fault else "" for fault in final_faults],
+            [clean(fault.message)[:MESSAGE_LIMIT] if fault else "" for fault in final_faults],
+        ],
+    )
+    return {row[0] for row in cursor.fetchall()}
+
+
+_SETTLE_UNKNOWN = """
+    WITH truth AS (
+        SELECT * FROM unnest(%s::bigint[], %s::uuid[], %s::text[], %s::text[], %s::int[])
+            AS truth (item_id, attempt_id, result, provider_reference, duration_ms)
+    ), unknown AS (
+        SELECT item.id FROM batches_item AS item JOIN truth ON item.id = truth.item_id
+         WHERE item.attempt_id = truth.attempt_id AND item.status = 'unknown'
+         ORDER BY item.id FOR UPDATE OF item
+    )
+    UPDATE batches_item AS item
+       SET status = 'succeeded', result = truth.result::jsonb, provider_reference = truth.provider_reference,
+           duration_ms = truth.duration_ms, error_category = '', error_code = '', error_message = ''
+      FROM truth JOIN unknown ON unknown.id = truth.item_id
+     WHERE item.id = truth.item_id
+    RETURNING item.batch_id
+"""
+
+
+def settle_unknown(cursor: CursorWrapper, refused: Sequence[Change]) -> Counter[int]:
+    """Late truth wins: a success of the very attempt that is unknown replaces it. Returns how many per batch."""
+    truths = [c for c in refused if c.status == ItemStatus.SUCCEEDED and not c.idempotent and c.attempt_id]
+    if not truths:
+        return Counter()
+    cursor.execute(
+        _SETTLE_UNKNOWN,
+        [
+            [change.item_id for change in truths],
+            [change.attempt_id for change in truths],
+            [change.result for change in truths],
+            [change.provider_reference for change in truths],
+            [change.duration_ms for change in truths],
+        ],
+    )
+    return Counter(row[0] for row in cursor.fetchall())
+
+
+_COUNT = """
+    WITH delta AS (
+        SELECT * FROM unnest(%s::bigint[], %s::int[], %s::int[], %s::int[]) AS delta (id, succeeded, failed, unknown)
+    ), locked AS (
+        SELECT batch.id FROM batches_batch AS batch JOIN delta USING (id) ORDER BY batch.id FOR UPDATE OF batch
+    )
+    UPDATE batches_batch AS batch
+       SET succeeded = batch.succeeded + delta.succeeded,
+           failed = batch.failed + delta.failed,
+           unknown = batch.unknown + delta.unknown,
+           status = CASE WHEN batch.status = 'failed' AND batch.error = '' AND delta.succeeded > 0
+                         THEN 'completed' ELSE batch.status END
+      FROM delta JOIN locked USING (id)
+     WHERE batch.id = delta.id
+    RETURNING batch.id, batch.public_id, batch.owner_id, batch.operation, batch.subject, batch.provider, batch.status,
+              batch.total, batch.succeeded, batch.failed, batch.cancelled, batch.unknown,
+              EXTRACT(EPOCH FROM batch.started_at)::float8, EXTRACT(EPOCH FROM batch.completed_at)::float8
+"""
+
+
+def count(cursor: CursorWrapper, applied: Sequence[Change], settled: Counter[int]) -> list[BatchFacts]:
+    """Move the batches' counters by what was written; returns their facts after it."""
+    succeeded, failed, unknown = Counter(settled), Counter[int](), Counter[int]()
+    unknown.subtract(settled)
+    for change in applied:
+        match change.status:
+            case ItemStatus.SUCCEEDED:
+                succeeded[change.batch_id] += 1
+            case ItemStatus.FAILED:
+                failed[change.batch_id] += 1
+            case ItemStatus.UNKNOWN:
+                unknown[change.batch_id] += 1
+    batches = sorted({*succeeded, *failed, *unknown})
+    if not batches:
+        return []
+    columns = [[counter[batch] for batch in batches] for counter in (succeeded, failed, unknown)]
+    cursor.execute(_COUNT, [batches, *columns])
+    return [BatchFacts(*row) for row in cursor.fetchall()]
+
+
+_WRITE_ERRORS = """
+    INSERT INTO batches_itemerror (item_id, batch_id, code, category, message, count, first_at, last_at)
+    SELECT item_id, batch_id, code, category, message, 1, clock_timestamp(), clock_timestamp()
+      FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[])
+        AS fault (item_id, batch_id, code, category, message)
+    ON CONFLICT (item_id, code) DO UPDATE
+       SET count = batches_itemerror.count + 1, last_at = EXCLUDED.last_at, message = EXCLUDED.message
+"""
+
+
+def write_errors(cursor: CursorWrapper, applied: Sequence[Change]) -> None:
+    """Keep one row per item and error code, counted."""
+    faults = [(change, change.fault) for change in applied if change.fault]
+    if not faults:
+        return
+    cursor.execute(
+        _WRITE_ERRORS,
+        [
+            [change.item_id for change, _ in faults],
+            [change.batch_id for change, _ in faults],
+            [clean(fault.code)[:64] for _, fault in faults],
+            [str(fault.category) for _, fault in faults],
+            [clean(fault.message)[:MESSAGE_LIMIT] for _, fault in faults],
+        ],
+    )
+
+
+_WRITE_HISTOGRAMS = """
+    INSERT INTO batches_batchhistogram (batch_id, measure, bucket, count)
+    SELECT * FROM unnest(%s::bigint[], %s::text[], %s::int[], %s::bigint[])
+    ON CONFLICT (batch_id, measure, bucket) DO UPDATE SET count = batches_batchhistogram.count + EXCLUDED.count
+"""
+
+
+def write_histograms(cursor: CursorWrapper, applied: Iterable[Change]) -> None:
+    """Count durations, qualities, faults and what finished when."""
+    counted: Counter[tuple[int, str, int]] = Counter()
+    slot = int(time.time()) // TIMELINE_SECONDS
+    for change in applied:
+        if change.fault:
+            counted[change.batch_id, f"error:{change.fault.category}", 0] += 1
+        if change.status not in FINAL_ITEM_STATUSES:
+            continue
+        counted[change.batch_id, "finished", slot] += 1
+        if change.fault:
+            counted[change.batch_id, f"failed:{change.fault.category}", 0] += 1
+        if change.duration_ms is not None:
+            counted[change.batch_id, "duration", duration_bucket(change.duration_ms)] += 1
+        if change.quality is not None:
+            bucket = min(QUALITY_BUCKETS - 1, int(change.quality * QUALITY_BUCKETS))
+            counted[change.batch_id, "quality", bucket] += 1
+    if not counted:
+        return
+    rows = sorted(counted.items())
+    columns: list[list[Any]] = [[key[field] for key, _ in rows] for field in range(3)]
+    cursor.execute(_WRITE_HISTOGRAMS, [*columns, [number for _, number in rows]])
+
+
+_CLOSE_ACCOUNTS = """
+    INSERT INTO batches_provideraccount (alias, closed_until, reason, changed_at)
+    SELECT alias, clock_timestamp() + seconds * interval '1 second', %s, clock_timestamp()
+      FROM unnest(%s::text[], %s::float8[]) AS closed (alias, seconds)
+    ON CONFLICT (alias) DO UPDATE
+       SET closed_until = GREATEST(batches_provideraccount.closed_until, EXCLUDED.closed_until),
+           reason = EXCLUDED.reason, changed_at = EXCLUDED.changed_at
+"""
+
+
+def close_accounts(cursor: CursorWrapper, group: Iterable[Change]) -> None:
+    """A 429 with Retry-After closes the account for everybody until then."""
+    longest: dict[str, float] = {}
+    for change in group:
+        if change.closes_account_seconds > 0:
+            longest[change.provider] = max(longest.get(change.provider, 0.0), change.closes_account_seconds)
+    if longest:
+        aliases = sorted(longest)
+        cursor.execute(_CLOSE_ACCOUNTS, ["429 with Retry-After", aliases, [longest[alias] for alias in aliases]])
+
+
+_SHRINK_LEASES = """
+    WITH done AS (
+        SELECT * FROM unnest(%s::bigint[], %s::int[]) AS done (id, number)
+    ), locked AS (
+        SELECT lease.id FROM batches_lease AS lease JOIN done USING (id) ORDER BY lease.id FOR UPDATE OF lease
+    ), shrunk AS (
+        UPDATE batches_lease AS lease SET remaining = lease.remaining - done.number
+          FROM done JOIN locked USING (id) WHERE lease.id = done.id AND lease.remaining > done.number
+    )
+    DELETE FROM batches_lease AS lease USING done JOIN locked USING (id)
+     WHERE lease.id = done.id AND lease.remaining <= done.number
+"""
+
+
+def shrink_leases(cursor: CursorWrapper, applied: Iterable[Change]) -> None:
+    """Take what was written off its lease; a lease without items ends."""
+    done = Counter(change.lease_id for change in applied)
+    if done:
+        ids = sorted(done)
+        cursor.execute(_SHRINK_LEASES, [ids, [done[lease_id] for lease_id in ids]])

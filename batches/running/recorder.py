@@ -1,0 +1,140 @@
+"""Group commit: what attempts returned, written many at a time, each write guarded by its lease.
+
+One recorder per worker process. Items, errors, counters, histograms, leases and closed accounts of a group change in
+one transaction, so the counters are exact whatever dies. Locks are taken in one order everywhere: items by id, then
+batches by id, then leases by id. It never touches Redis.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import gevent
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connection, transaction
+from gevent.event import Event
+from gevent.queue import Empty, Queue
+
+from batches.outcomes import Fault
+from batches.progress import BatchFacts
+from batches.running import record_statements as statements
+from batches.running.changes import Change
+from batches.states import ItemStatus
+from providers.base import ErrorCategory
+
+logger = logging.getLogger(__name__)
+
+GROUP_SECONDS = 0.05
+GROUP_SIZE = 400
+RETRY_SECONDS = 0.5
+
+UNSTORABLE = Fault(ErrorCategory.INTERNAL, "unstorable_result", "The result could not be stored by the database.")
+
+
+class Recorder:
+    """Takes changes from any greenlet and commits them in groups."""
+
+    def __init__(
+        self, on_recorded: Callable[[BatchFacts], None], on_written: Callable[[Sequence[Change]], None]
+    ) -> None:
+        self._queue: Queue[Change] = Queue()
+        self._on_recorded = on_recorded
+        self._on_written = on_written
+        self._idle = Event()
+        self._idle.set()
+        self._greenlet: gevent.Greenlet | None = None
+
+    def start(self) -> None:
+        """Begin to record."""
+        self._greenlet = gevent.spawn(self._run)
+
+    def put(self, change: Change) -> None:
+        """Hand over what to write; returns at once."""
+        self._idle.clear()
+        self._queue.put(change)
+
+    def drain(self, timeout_seconds: float) -> bool:
+        """Wait until everything handed over is committed; False when the time was not enough."""
+        return bool(self._idle.wait(timeout_seconds))
+
+    def stop(self) -> None:
+        """Stop recording; call :meth:`drain` before."""
+        if self._greenlet is not None:
+            self._greenlet.kill()
+
+    def _run(self) -> None:
+        while True:
+            group = self._gather()
+            self._commit_until_done(group)
+            self._on_written(group)
+            if self._queue.empty():
+                self._idle.set()
+
+    def _gather(self) -> list[Change]:
+        group = [self._queue.get()]
+        deadline = time.monotonic() + GROUP_SECONDS
+        while len(group) < GROUP_SIZE:
+            try:
+                group.append(self._queue.get(timeout=max(0.0, deadline - time.monotonic())))
+            except Empty:
+                break
+        return group
+
+    def _commit_until_done(self, group: Sequence[Change]) -> None:
+        """Only a connection fault is worth repeating; the outcomes wait here until the database is back."""
+        while True:
+            try:
+                self._commit(group)
+            except (OperationalError, InterfaceError) as error:
+                logger.warning("Recording %d outcomes waits for the database: %s", len(group), type(error).__name__)
+                connection.close()
+                gevent.sleep(RETRY_SECONDS)
+            else:
+                return
+
+    def _commit(self, group: Sequence[Change]) -> None:
+        """Write the group; on a data error halve it until the culprit stands alone, and fail only that one."""
+        try:
+            facts = write(group)
+        except (DataError, IntegrityError) as error:
+            if len(group) > 1:
+                middle = len(group) // 2
+                self._commit(group[:middle])
+                self._commit(group[middle:])
+                return
+            logger.error("Item %d: the database refused its outcome: %s", group[0].item_id, type(error).__name__)
+            facts = write([unstorable(group[0])])
+        for fact in facts:
+            self._on_recorded(fact)
+
+
+def unstorable(change: Change) -> Change:
+    """The same attempt, recorded as failed because its outcome cannot be stored."""
+    return replace(
+        change,
+        status=ItemStatus.FAILED,
+        result=None,
+        quality=None,
+        provider_reference="",
+        duration_ms=None,
+        fault=UNSTORABLE,
+    )
+
+
+def write(group: Sequence[Change]) -> list[BatchFacts]:
+    """Commit one group and return the facts of every batch whose counters changed."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            written = statements.write_items(cursor, group)
+            settled = statements.settle_unknown(cursor, [c for c in group if c.item_id not in written])
+            applied = [change for change in group if change.item_id in written]
+            facts = statements.count(cursor, applied, settled)
+            statements.write_errors(cursor, applied)
+            statements.write_histograms(cursor, applied)
+            statements.close_accounts(cursor, group)
+            statements.shrink_leases(cursor, applied)
+    finally:
+        connection.close()
+    return facts

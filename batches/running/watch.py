@@ -1,0 +1,168 @@
+"""What may stop a call from starting, kept fresh in this process by two loops.
+
+Every half second: which batches in hand are not running any more, and which accounts are closed. Every five seconds:
+all leases are renewed. A call may start only while both are fresh, so a process that was stopped, or cut off from the
+database, starts nothing when it wakes.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import gevent
+from django.conf import settings
+from django.db import Error, connection
+
+from batches.running import leases
+
+logger = logging.getLogger(__name__)
+
+WATCH_SECONDS = 0.5
+RENEW_SECONDS = 5.0
+HEARTBEAT_SECONDS = 2.0
+STALE_SECONDS = 3.0
+LEASE_MARGIN_SECONDS = 2.0
+
+
+class HeldLease:
+    """A lease this process has. ``valid_until`` (monotonic) is a little before the database's expiry."""
+
+    __slots__ = ("batch_id", "id", "remaining", "valid_until")
+
+    def __init__(self, lease_id: int, batch_id: int, size: int, accepted_at: float) -> None:
+        self.id = lease_id
+        self.batch_id = batch_id
+        self.remaining = size
+        self.valid_until = accepted_at + leases.LEASE_SECONDS - LEASE_MARGIN_SECONDS
+
+
+class Watch:
+    """The state of everything this process has in hand."""
+
+    def __init__(self, boot_id: str) -> None:
+        self.boot_id = boot_id
+        self.in_flight = 0
+        self._leases: dict[int, HeldLease] = {}
+        self._stopped: frozenset[int] = frozenset()
+        self._closed_until: dict[str, float] = {}
+        self._read_at = 0.0
+        self._beaten_at = 0.0
+        self._greenlets: list[gevent.Greenlet] = []
+
+    def start(self) -> None:
+        """Begin to watch and to renew."""
+        self._greenlets = [
+            gevent.spawn(self._repeat, self._look, WATCH_SECONDS),
+            gevent.spawn(self._repeat, self._renew, RENEW_SECONDS),
+        ]
+
+    def stop(self) -> None:
+        """End both loops."""
+        gevent.killall(self._greenlets)
+
+    def add(self, lease: leases.AcceptedLease, accepted_at: float) -> HeldLease:
+        """Begin to hold a lease; it is renewed until its last item is recorded."""
+        held = HeldLease(lease.id, lease.batch_id, len(lease.items), accepted_at)
+        self._leases[lease.id] = held
+        return held
+
+    def recorded(self, numbers: Counter[int]) -> None:
+        """So many items of these leases are recorded."""
+        for lease_id, number in numbers.items():
+            held = self._leases.get(lease_id)
+            if held is not None:
+                held.remaining -= number
+                if held.remaining <= 0:
+                    del self._leases[lease_id]
+
+    def close_account(self, alias: str, seconds: float) -> None:
+        """Known here at once; everybody else reads it from the database."""
+        self._closed_until[alias] = max(self._closed_until.get(alias, 0.0), time.monotonic() + seconds)
+
+    def seconds_closed(self, alias: str) -> float:
+        """How much longer the account is closed; 0 when it is open."""
+        until = self._closed_until.get(alias)
+        return max(0.0, until - time.monotonic()) if until else 0.0
+
+    def is_lost(self, held: HeldLease) -> bool:
+        """Whether the lease may be somebody else's by now."""
+        return time.monotonic() > held.valid_until
+
+    def is_stopped(self, batch_id: int) -> bool:
+        """Whether the batch was paused, cancelled or deleted at the last look."""
+        return batch_id in self._stopped
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the last look is too old to start anything on it."""
+        return time.monotonic() - self._read_at > STALE_SECONDS
+
+    def _repeat(self, action: Callable[[], None], interval: float) -> None:
+        while True:
+            try:
+                action()
+            except Error as error:
+                logger.warning("The database did not answer: %s", type(error).__name__)
+            finally:
+                connection.close()
+            gevent.sleep(interval)
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        in_hand = {held.batch_id for held in self._leases.values()}
+        with connection.cursor() as cursor:
+            if in_hand:
+                cursor.execute(
+                    "SELECT id FROM batches_batch WHERE id = ANY(%s) AND status = 'running'", [sorted(in_hand)]
+                )
+                self._stopped = frozenset(in_hand - {row[0] for row in cursor.fetchall()})
+            else:
+                self._stopped = frozenset()
+            cursor.execute(
+                "SELECT alias, EXTRACT(EPOCH FROM closed_until - now())::float8"
+                "  FROM batches_provideraccount WHERE closed_until > now()"
+            )
+            self._closed_until = {alias: now + seconds for alias, seconds in cursor.fetchall()}
+            self._read_at = now
+            if now - self._beaten_at >= HEARTBEAT_SECONDS:
+                heartbeat(self.boot_id, "worker", dict(settings.WORKER_CAPACITY), self.in_flight)
+                self._beaten_at = now
+
+    def _renew(self) -> None:
+        if not self._leases:
+            return
+        asked = list(self._leases)
+        before = time.monotonic()
+        held = leases.renew(self.boot_id, asked)
+        for lease_id in asked:
+            lease = self._leases.get(lease_id)
+            if lease is None:
+                continue
+            if lease_id in held:
+                lease.valid_until = before + leases.LEASE_SECONDS - LEASE_MARGIN_SECONDS
+            else:
+                lease.valid_until = 0.0
+                del self._leases[lease_id]
+
+
+def heartbeat(boot_id: str, role: str, capacity: dict[str, int], in_flight: int) -> None:
+    """Say that this process lives, by the database's clock."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO batches_worker (boot_id, role, hostname, process_id, capacity, in_flight)"
+            " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (boot_id) DO UPDATE"
+            " SET seen_at = clock_timestamp(), in_flight = EXCLUDED.in_flight, capacity = EXCLUDED.capacity",
+            [boot_id, role, socket.gethostname(), os.getpid(), json.dumps(capacity), in_flight],
+        )
+
+
+def farewell(boot_id: str) -> None:
+    """Remove the process's row: it has ended in order."""
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM batches_worker WHERE boot_id = %s", [boot_id])

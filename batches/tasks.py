@@ -1,0 +1,23 @@
+"""The Celery tasks: shims over what does the work."""
+
+from __future__ import annotations
+
+from celery import shared_task
+from django.db import InterfaceError, OperationalError
+
+from batches.running.engine import engine
+
+
+# Only faults of our own infrastructure, and only before the lease is accepted; an item's retries live in Postgres.
+@shared_task(
+    name="batches.run_lease",
+    autoretry_for=(OperationalError, InterfaceError),
+    retry_backoff=1,
+    retry_backoff_max=8,
+    retry_jitter=True,
+    max_retries=4,
+    ignore_result=True,
+)
+def run_lease(lease_id: int) -> None:
+    """Accept a lease and start its items."""
+    engine().runner.run_lease(lease_id)
