@@ -99,7 +99,7 @@ def create(folder: Path) -> None:
 def install(python: Path, requirements: Path) -> None:
     say(f"Installing the packages of {requirements.name} (first start only, about a minute) ...")
     started = time.monotonic()
-    options = ["--quiet", "--no-input", "--disable-pip-version-check", "--no-warn-script-location"]
+    options = ["-qq", "--no-input", "--disable-pip-version-check", "--no-warn-script-location"]
     pinned = ["--require-hashes", "--only-binary", ":all:", "--requirement", str(requirements)]
     run([str(python), "-m", "pip", "install", *options, *pinned])
     say(f"Packages are ready after {time.monotonic() - started:.0f} s.")
@@ -114,7 +114,7 @@ def succeeds(command: list[str]) -> bool:
 
 
 def run(command: list[str]) -> None:
-    """Its errors are shown; running as root is no warning here, the environment is our own."""
+    """Its errors are shown (-qq), its advice is not: the environment is our own, also as root."""
     environment = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore"}
     subprocess.run(command, check=True, close_fds=False, env=environment)
 
