@@ -50,7 +50,7 @@ def check_upload(name: str, media_type: str, content: bytes, *, path: str = "fil
     if not content:
         raise InvalidInput([Problem(path, "The file is empty.", "empty")])
     if len(content) > settings.MAX_FILE_BYTES:
-        raise InvalidInput([_too_large(path)])
+        raise InvalidInput([Problem(path, f"The file has more than {settings.MAX_FILE_BYTES} bytes.", "too_large")])
     actual = image_type(content)
     declared = media_type.partition(";")[0].strip().lower()
     if actual is None and declared.startswith("image/"):
@@ -60,10 +60,6 @@ def check_upload(name: str, media_type: str, content: bytes, *, path: str = "fil
     return Upload(_clean_name(name), actual or declared, content)
 
 
-def _too_large(path: str) -> Problem:
-    return Problem(path, f"The file has more than {settings.MAX_FILE_BYTES} bytes.", "too_large")
-
-
 def _clean_name(name: str) -> str:
     last = PurePosixPath(name.replace("\\", "/")).name
     return "".join(character for character in last if character.isprintable())[:255] or "file"
@@ -71,11 +67,9 @@ def _clean_name(name: str) -> str:
 
 def store_file(owner_id: int, name: str, media_type: str, content: bytes | File[bytes]) -> StoredFile:
     """Check and store one file. Raises :class:`InvalidInput`, and then nothing is stored."""
-    if isinstance(content, File):
-        if content.size > settings.MAX_FILE_BYTES:
-            raise InvalidInput([_too_large("file")])
-        content = content.read()
-    return store_uploads(owner_id, [check_upload(name, media_type, content)])[0]
+    # One byte past the limit is enough to be refused.
+    read = content if isinstance(content, bytes) else content.read(settings.MAX_FILE_BYTES + 1)
+    return store_uploads(owner_id, [check_upload(name, media_type, read)])[0]
 
 
 def store_uploads(owner_id: int, uploads: Sequence[Upload]) -> list[StoredFile]:

@@ -3,6 +3,11 @@
 from django.contrib import admin
 from django.urls import include, path
 
+handler400 = "batches.api.errors.bad_request"
+handler403 = "batches.api.errors.permission_denied"
+handler404 = "batches.api.errors.not_found"
+handler500 = "batches.api.errors.server_error"
+
 urlpatterns = [
     path("api/", include("batches.api.urls")),
     path("admin/", admin.site.urls),

@@ -1,0 +1,125 @@
+"""A batch in figures, computed from its counters and histograms: no item row is read."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.utils import timezone
+
+from batches.api.shapes import instant, items_per_second, spelled_status, success_rate
+from batches.histogram import percentile
+from batches.models import Batch, BatchHistogram
+from batches.states import Channel
+from batches.visibility import sees_every_error
+from providers.registry import UnknownProvider, get_provider
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+SLOT_SECONDS = 10
+RECENT_SLOTS = 6
+LONGEST_TIMELINE = 360
+"""Slots shown: the last hour of work."""
+
+Buckets = dict[int, int]
+
+
+def analytics(batch: Batch, user: AbstractBaseUser | AnonymousUser) -> dict[str, Any]:
+    """Document 002's rate monitoring and analytics, for every operation."""
+    histograms = _histograms(batch)
+    finished = histograms.get("finished", {})
+    failures = _by_category(histograms, "failed:")
+    now = timezone.now()
+    return {
+        "batchId": batch.public_id,
+        "status": spelled_status(batch),
+        "totals": {
+            "total": batch.total,
+            "pending": batch.total - batch.finished,
+            "completed": batch.succeeded,
+            "failed": batch.failed + batch.unknown,
+            "cancelled": batch.cancelled,
+            "unknown": batch.unknown,
+        },
+        "successRate": success_rate(batch),
+        "messagesPerSecond": {
+            "overall": items_per_second(batch),
+            "recent": recent_rate(finished, batch.started_at, now),
+        },
+        "durations": durations(histograms.get("duration", {})),
+        # Where retries are kept from the owner, so are their counts.
+        "errors": _by_category(histograms, "error:") if sees_every_error(user, batch) else failures,
+        "failures": failures,
+        "rateLimit": rate_limit(batch),
+        "slotSeconds": SLOT_SECONDS,
+        "timeline": timeline(finished),
+    }
+
+
+def _histograms(batch: Batch) -> Mapping[str, Buckets]:
+    measures: dict[str, Buckets] = defaultdict(dict)
+    rows = BatchHistogram.objects.filter(batch=batch).values_list("measure", "bucket", "count")
+    for measure, bucket, count in rows:
+        measures[measure][bucket] = count
+    return measures
+
+
+def _by_category(histograms: Mapping[str, Buckets], prefix: str) -> list[dict[str, Any]]:
+    counts = {
+        measure.removeprefix(prefix): sum(buckets.values())
+        for measure, buckets in histograms.items()
+        if measure.startswith(prefix)
+    }
+    ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    return [{"category": category, "count": count} for category, count in ordered if count]
+
+
+def durations(counts: Buckets) -> dict[str, Any]:
+    """Percentiles of the calls' durations in milliseconds; null while there are none."""
+    measured = sum(counts.values())
+    shares = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+    figures = {name: round(percentile(counts, share), 1) if measured else None for name, share in shares.items()}
+    return {"measured": measured, **figures}
+
+
+def recent_rate(finished: Buckets, started_at: datetime | None, now: datetime) -> float:
+    """Items finished per second over about the last minute."""
+    if started_at is None:
+        return 0.0
+    first_slot = int(now.timestamp()) // SLOT_SECONDS - RECENT_SLOTS
+    since = max(first_slot * SLOT_SECONDS, started_at.timestamp())
+    seconds = now.timestamp() - since
+    count = sum(count for slot, count in finished.items() if slot >= first_slot)
+    return round(count / seconds, 3) if seconds > 0 else 0.0
+
+
+def timeline(finished: Buckets) -> list[dict[str, Any]]:
+    """Items finished in each slot in which any did, oldest first."""
+    slots = sorted(finished)[-LONGEST_TIMELINE:]
+    return [
+        {"at": instant(datetime.fromtimestamp(slot * SLOT_SECONDS, UTC)), "finished": finished[slot]} for slot in slots
+    ]
+
+
+def rate_limit(batch: Batch) -> dict[str, Any]:
+    """What holds the batch back: ``perSecond`` is the lowest of all limits, ``configured`` the batch's own a minute."""
+    limits = [limit for limit in (_account_limit(batch), batch.rate_limit and batch.rate_limit / 60) if limit]
+    return {
+        "priority": batch.priority,
+        "perSecond": round(min(limits), 4) if limits else None,
+        "configured": batch.rate_limit,
+    }
+
+
+def _account_limit(batch: Batch) -> float | None:
+    try:
+        limits = get_provider(batch.provider).limits
+    except (UnknownProvider, ImproperlyConfigured):
+        return None  # the entry was removed from the settings; what happened stays readable
+    if batch.channel == Channel.SMS:
+        return limits.sms_per_second.get(batch.priority)
+    return limits.requests_per_minute / 60 if limits.requests_per_minute else None

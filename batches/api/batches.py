@@ -1,0 +1,125 @@
+"""What every batch has, whatever it does: status, items, errors, analytics, and the verbs on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from django.db.models import Sum
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from batches import services
+from batches.api.analytics import analytics
+from batches.api.base import BatchView, choice_of, page_of
+from batches.api.shapes import batch_shape, error_shape, item_shape, sms_shape, spelled_status
+from batches.models import Batch
+from batches.operations import sms
+from batches.states import ItemStatus
+from batches.visibility import error_visible_to, errors_visible_to
+from providers.base import ErrorCategory
+
+
+class BatchDetailView(BatchView):
+    """``GET /api/batch/{id}``: document 004's shape, with document 002's around it for text messages."""
+
+    def get(self, request: Request, batch_id: str) -> Response:
+        """Where it stands."""
+        batch = self.batch(request, batch_id)
+        body: dict[str, Any] = {"success": True, "batch": batch_shape(batch)}
+        return Response(body | sms_shape(batch) if batch.operation == sms.NAME else body)
+
+
+class BatchItemsView(BatchView):
+    """``GET /api/batch/{id}/items``."""
+
+    def get(self, request: Request, batch_id: str) -> Response:
+        """A page of its items, in the order they were given."""
+        batch = self.batch(request, batch_id)
+        status = choice_of(request, "status", ItemStatus.values)
+        items = batch.items.order_by("position")
+        page = page_of(items.filter(status=status) if status else items, request, count=None if status else batch.total)
+        shapes = [item_shape(item, with_error=error_visible_to(request.user, batch, item)) for item in page.rows]
+        return Response({"success": True, "items": shapes, **page.position})
+
+
+class BatchErrorsView(BatchView):
+    """``GET /api/batch/{id}/errors``."""
+
+    def get(self, request: Request, batch_id: str) -> Response:
+        """How often each category occurred, and a page of what happened to which item."""
+        batch = self.batch(request, batch_id)
+        category = choice_of(request, "category", [one.value for one in ErrorCategory])
+        errors = errors_visible_to(request.user, batch)
+        sums = errors.order_by().values("category").annotate(count=Sum("count")).order_by("-count", "category")
+        listed = errors.filter(category=category) if category else errors
+        page = page_of(listed.select_related("item").order_by("-id"), request)
+        return Response(
+            {
+                "success": True,
+                "byCategory": list(sums),
+                "errors": [error_shape(error) for error in page.rows],
+                **page.position,
+            }
+        )
+
+
+class BatchAnalyticsView(BatchView):
+    """``GET /api/batch/{id}/analytics``."""
+
+    def get(self, request: Request, batch_id: str) -> Response:
+        """Rates, durations, errors and throughput, from counters alone."""
+        batch = self.batch(request, batch_id)
+        return Response({"success": True, "analytics": analytics(batch, request.user)})
+
+
+class BatchVerbView(BatchView):
+    """``POST /api/batch/{id}/start`` and its kin: one service, one sentence."""
+
+    verb: ClassVar[Callable[..., Batch]]
+    message: ClassVar[str]
+
+    def post(self, request: Request, batch_id: str) -> Response:
+        """Do it, or 409 where the batch's status does not allow it."""
+        batch = type(self).verb(self.batch(request, batch_id), actor_id=request.user.pk)
+        body = {"success": True, "message": self.message}
+        return Response(body | {"batchId": batch.public_id, "status": spelled_status(batch)})
+
+
+class StartView(BatchVerbView):
+    """``POST /api/batch/{id}/start``."""
+
+    verb = staticmethod(services.start)
+    message = "Batch started"
+
+
+class PauseView(BatchVerbView):
+    """``POST /api/batch/{id}/pause``."""
+
+    verb = staticmethod(services.pause)
+    message = "Batch paused"
+
+
+class ResumeView(BatchVerbView):
+    """``POST /api/batch/{id}/resume``."""
+
+    verb = staticmethod(services.resume)
+    message = "Batch resumed"
+
+
+class CancelView(BatchView):
+    """``POST /api/batch/{id}/cancel``, answered as document 004 shows it."""
+
+    def post(self, request: Request, batch_id: str) -> Response:
+        """Cancel, or 409 when it is final already."""
+        services.cancel(self.batch(request, batch_id), actor_id=request.user.pk)
+        return Response({"success": True, "message": "Batch cancelled successfully"})
+
+
+class RetryView(BatchView):
+    """``POST /api/batch/{id}/retry``."""
+
+    def post(self, request: Request, batch_id: str) -> Response:
+        """Run the failed items again."""
+        retried = services.retry_failed(self.batch(request, batch_id), actor_id=request.user.pk)
+        return Response({"success": True, "retried": retried})

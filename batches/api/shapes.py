@@ -1,0 +1,144 @@
+"""Rows as the documents show them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.utils import timezone
+
+from batches.models import Batch, Item, ItemError
+from batches.states import BatchStatus
+
+SPELLED = {BatchStatus.RUNNING.value: "processing"}
+"""How documents 001 and 002 spell a batch's status, where storage has another word."""
+
+
+def instant(moment: datetime | None) -> str | None:
+    """ISO 8601 in UTC with milliseconds, as the documents show it."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def spelled_status(batch: Batch) -> str:
+    """The status in the words of documents 001 and 002."""
+    return SPELLED.get(batch.status, batch.status)
+
+
+def percentage(batch: Batch) -> int:
+    """Document 004's progress; 100 only when every item is final."""
+    return int(100 * batch.progress) if batch.total == 0 else 100 * batch.finished // batch.total
+
+
+def success_rate(batch: Batch) -> float:
+    """The share of successes among the items that were tried to the end."""
+    tried = batch.succeeded + batch.failed + batch.unknown
+    return batch.succeeded / tried if tried else 0.0
+
+
+def items_per_second(batch: Batch) -> float:
+    """Items tried to the end per second since the start."""
+    seconds = batch.seconds_running(timezone.now())
+    tried = batch.succeeded + batch.failed + batch.unknown
+    return round(tried / seconds, 3) if seconds > 0 else 0.0
+
+
+def batch_shape(batch: Batch) -> dict[str, Any]:
+    """Document 004's ``batch``."""
+    return {
+        "id": batch.public_id,
+        "operation": batch.operation,
+        "status": batch.status,
+        "progress": percentage(batch),
+        "name": batch.name,
+        "created_at": instant(batch.created_at),
+        "started_at": instant(batch.started_at),
+        "completed_at": instant(batch.completed_at),
+        "total_items": batch.total,
+        "processed_items": batch.finished,
+        "failed_items": batch.failed + batch.unknown,
+    }
+
+
+def sms_shape(batch: Batch) -> dict[str, Any]:
+    """Document 002's status. ``failed`` includes ``unknown``, which is shown beside it as what it is."""
+    return {
+        "status": spelled_status(batch),
+        "progress": {
+            "total": batch.total,
+            "pending": batch.total - batch.finished,
+            "completed": batch.succeeded,
+            "failed": batch.failed + batch.unknown,
+            "cancelled": batch.cancelled,
+            "unknown": batch.unknown,
+        },
+        "metrics": {"messagesPerSecond": items_per_second(batch), "successRate": success_rate(batch)},
+    }
+
+
+def photo_status_shape(batch: Batch) -> dict[str, Any]:
+    """Document 001's status."""
+    return {
+        "jobId": batch.public_id,
+        "shootId": batch.subject,
+        "status": spelled_status(batch),
+        "totalImages": batch.total,
+        "processedImages": batch.finished,
+        "succeededImages": batch.succeeded,
+        "failedImages": batch.failed + batch.unknown,
+        "cancelledImages": batch.cancelled,
+        "progress": batch.progress,
+        "mode": batch.mode,
+        "createdAt": instant(batch.created_at),
+        "startedAt": instant(batch.started_at),
+        "completedAt": instant(batch.completed_at),
+    }
+
+
+def photo_result_shape(item: Item) -> dict[str, Any]:
+    """One of document 001's results; the image's own tags and metadata come back beside the model's."""
+    rating = item.result or {}
+    return {
+        "imageId": item.key,
+        "filename": item.input.get("filename"),
+        "starRating": rating.get("starRating"),
+        "colorLabel": rating.get("colorLabel"),
+        "title": rating.get("title"),
+        "description": rating.get("description"),
+        "tags": rating.get("tags"),
+        "inputTags": item.input.get("tags", []),
+        "metadata": item.input.get("metadata", {}),
+    }
+
+
+def item_shape(item: Item, *, with_error: bool) -> dict[str, Any]:
+    """An item of any operation."""
+    error = {"category": item.error_category, "code": item.error_code, "message": item.error_message}
+    shape = {
+        "id": item.key,
+        "position": item.position,
+        "status": item.status,
+        "attempts": item.attempts,
+        "result": item.result,
+        "error": error if with_error and item.error_code else None,
+        "durationMs": item.duration_ms,
+        "dueAt": instant(item.due_at),
+        "finishedAt": instant(item.finished_at),
+    }
+    return shape | {name: item.input[name] for name in ("to", "filename") if name in item.input}
+
+
+def error_shape(error: ItemError) -> dict[str, Any]:
+    """What went wrong with an item, how often, and when."""
+    return {
+        "itemId": error.item.key,
+        "position": error.item.position,
+        "itemStatus": error.item.status,
+        "category": error.category,
+        "code": error.code,
+        "message": error.message,
+        "count": error.count,
+        "firstAt": instant(error.first_at),
+        "lastAt": instant(error.last_at),
+    }

@@ -1,0 +1,34 @@
+"""The routes under ``/api``, each with and without a slash at its end."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, re_path
+from rest_framework.views import APIView
+
+from batches.api import batches, files, messages, photos
+
+
+def route(pattern: str, view: type[APIView], name: str) -> URLPattern:
+    """A route in both spellings; ``<name>`` takes an id. Redirecting instead would lose a POST's body."""
+    expression = pattern.replace("<", "(?P<").replace(">", ">[A-Za-z0-9_-]{1,64})")
+    return re_path(rf"^{expression}/?\Z", view.as_view(), name=name)
+
+
+urlpatterns = [
+    route("files", files.FilesView, "api-files"),
+    route("files/<file_id>", files.FileView, "api-file"),
+    route("batch", messages.CreateSmsView, "api-batch-create-sms"),
+    route("batch/process", photos.ProcessView, "api-batch-process"),
+    route("batch/status/<batch_id>", photos.PhotoStatusView, "api-batch-photo-status"),
+    route("batch/results/<batch_id>", photos.PhotoResultsView, "api-batch-photo-results"),
+    route("batch/cancel/<batch_id>", photos.PhotoCancelView, "api-batch-photo-cancel"),
+    route("batch/<batch_id>", batches.BatchDetailView, "api-batch"),
+    route("batch/<batch_id>/items", batches.BatchItemsView, "api-batch-items"),
+    route("batch/<batch_id>/errors", batches.BatchErrorsView, "api-batch-errors"),
+    route("batch/<batch_id>/analytics", batches.BatchAnalyticsView, "api-batch-analytics"),
+    route("batch/<batch_id>/start", batches.StartView, "api-batch-start"),
+    route("batch/<batch_id>/pause", batches.PauseView, "api-batch-pause"),
+    route("batch/<batch_id>/resume", batches.ResumeView, "api-batch-resume"),
+    route("batch/<batch_id>/cancel", batches.CancelView, "api-batch-cancel"),
+    route("batch/<batch_id>/retry", batches.RetryView, "api-batch-retry"),
+]

@@ -1,0 +1,76 @@
+"""What every create accepts beside its items: options, name, description, provider."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+
+from batches.operations.payload import Fields, Problems
+from batches.options import BatchOptions, default_retry_window, default_timeout
+from batches.states import Priority
+from providers.registry import Kind, UnknownProvider, resolve
+
+NAME_LENGTH = 200
+DESCRIPTION_LENGTH = 5_000
+LARGEST_CONCURRENCY = 1_000_000
+LARGEST_RATE = 1_000_000_000.0
+LARGEST_RETRIES = 1_000_000
+LONGEST_RETRY_WINDOW_SECONDS = 30 * 86_400
+LONGEST_BACKOFF_MS = 3_600_000
+LONGEST_TIMEOUT_MS = 600_000
+
+
+def read_options(fields: Fields) -> BatchOptions:
+    """The general options, accepted at the top level and under ``options``."""
+    return BatchOptions(
+        concurrency=fields.integer("concurrency", minimum=1, maximum=LARGEST_CONCURRENCY),
+        rate_limit=fields.positive_number("rateLimit", maximum=LARGEST_RATE),
+        max_retries=fields.integer("retries", minimum=0, maximum=LARGEST_RETRIES),
+        retry_window_seconds=fields.integer("retryWindowSeconds", minimum=1, maximum=LONGEST_RETRY_WINDOW_SECONDS)
+        or default_retry_window(),
+        backoff_ms=fields.integer("backoff", minimum=1, maximum=LONGEST_BACKOFF_MS),
+        timeout_ms=fields.integer("timeout", minimum=1, maximum=LONGEST_TIMEOUT_MS) or default_timeout(),
+        priority=fields.choice("priority", choices=Priority.values, default=Priority.NORMAL),
+        scheduled_at=fields.future("scheduleTime", "scheduledAt"),
+        auto_start=fields.boolean("autoStart", default=True),
+    )
+
+
+def read_name(fields: Fields) -> str:
+    """What the client calls the batch."""
+    return fields.text("name", maximum=NAME_LENGTH)
+
+
+def read_description(fields: Fields) -> str:
+    """What the client says about the batch."""
+    return fields.text("description", maximum=DESCRIPTION_LENGTH)
+
+
+def read_provider(fields: Fields, *names: str, kind: Kind, default: str) -> str:
+    """The alias of the provider that was asked for: an alias itself, or the model of one."""
+    path, _ = fields.find(*names)
+    name = fields.text(*names, maximum=64, default=default)
+    try:
+        return resolve(name, kind).alias
+    except UnknownProvider as error:
+        message = f"No {kind} provider has this name or model. Known: {', '.join(error.known) or 'none'}."
+        fields.problems.add(path, message, "unknown_provider")
+        return default
+
+
+def read_list(value: Any, path: str, problems: Problems) -> Sequence[Any]:
+    """A list of items: not empty, and not longer than is allowed in one request."""
+    largest = int(settings.BATCH_MAX_INLINE_ITEMS)
+    if value is None:
+        problems.add(path, "Is required.", "required")
+    elif not isinstance(value, list | tuple):
+        problems.add(path, "Must be a list.", "invalid_type")
+    elif not value:
+        problems.add(path, "Must not be empty.", "empty")
+    elif len(value) > largest:
+        problems.add(path, f"Must hold at most {largest} items.", "too_many")
+    else:
+        return value
+    return ()

@@ -1,0 +1,167 @@
+"""The recipients of an SMS batch: numbers, variables, and how they fit the template."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import phonenumbers
+
+from batches.operations.payload import Problems, is_storable
+from batches.options import NewItem
+from batches.problems import Problem
+from batches.templating import Template
+
+LONGEST_MESSAGE = 1_600
+MOST_NAMED = 100
+"""So many indexes or names are spelled out in a warning; of more, their number."""
+
+_INTERNATIONAL = re.compile(r"\+[0-9][0-9 ().\-]{4,30}")
+_E164 = phonenumbers.PhoneNumberFormat.E164
+
+
+def normalised_number(number: str) -> str | None:
+    """The number in E.164, or None where it is no valid number in international format."""
+    if not _INTERNATIONAL.fullmatch(number):
+        return None
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return None
+    # Valid implies possible; asking for both would cost a third more for each of the numbers.
+    return phonenumbers.format_number(parsed, _E164) if phonenumbers.is_valid_number(parsed) else None
+
+
+class Recipients:
+    """Reads the list in one pass, then says what is odd about it as a whole."""
+
+    def __init__(self, template: Template | None, problems: Problems) -> None:
+        self._template = template
+        self._names = sorted(template.names) if template else []
+        self._problems = problems
+        self._places: dict[str, list[int]] = {}
+        self._given: list[frozenset[str]] = []
+        self.items: list[NewItem] = []
+
+    def read(self, recipients: Sequence[Any]) -> None:
+        """Note each recipient, or what is wrong with it."""
+        for index, recipient in enumerate(recipients):
+            if isinstance(recipient, dict):
+                self._read_recipient(index, recipient)
+            else:
+                self._problem(index, "", "Must be an object.", "invalid_type")
+
+    def _read_recipient(self, index: int, recipient: dict[str, Any]) -> None:
+        number = self._read_number(index, recipient.get("phoneNumber"))
+        variables = self._read_variables(index, recipient.get("variables"))
+        self._given.append(frozenset(variables))
+        missing = [name for name in self._names if name not in variables]
+        for name in missing:
+            self._problem(index, f".variables.{name}", f"The template needs the variable '{name}'.", "missing_variable")
+        used = {name: variables[name] for name in self._names if name in variables}
+        if not missing:
+            self._check_message(index, used)
+        places = self._places.setdefault(number, [])
+        places.append(index)
+        key = number if len(places) == 1 else f"{number}#{len(places)}"
+        self.items.append(NewItem(key, {"to": number, "variables": used}))
+
+    def _read_number(self, index: int, number: Any) -> str:
+        if number is None:
+            self._problem(index, ".phoneNumber", "Is required.", "required")
+        elif not isinstance(number, str):
+            self._problem(index, ".phoneNumber", "Must be a string.", "invalid_type")
+        elif normalised := normalised_number(number.strip()):
+            return normalised
+        else:
+            message = "Must be a valid number in international format, starting with +."
+            self._problem(index, ".phoneNumber", message, "invalid_phone_number")
+        return ""
+
+    def _read_variables(self, index: int, variables: Any) -> dict[str, str]:
+        if variables is None:
+            return {}
+        if not isinstance(variables, dict):
+            self._problem(index, ".variables", "Must be an object of strings.", "invalid_type")
+            return {}
+        for name, value in variables.items():
+            if not isinstance(value, str):
+                self._problem(index, f".variables.{_short(name)}", "Must be a string.", "invalid_type")
+            elif not is_storable(value):
+                message = "Must not hold NUL characters or lone surrogates."
+                self._problem(index, f".variables.{_short(name)}", message, "invalid_text")
+        return variables
+
+    def _check_message(self, index: int, used: dict[str, str]) -> None:
+        template = self._template
+        if template is None or not all(isinstance(value, str) for value in used.values()):
+            return
+        message = template.render(used)
+        if len(message) > LONGEST_MESSAGE:
+            text = f"The message has {len(message)} characters; at most {LONGEST_MESSAGE} are allowed."
+            self._problem(index, "", text, "message_too_long")
+        elif not message.strip():
+            self._problem(index, "", "The message is empty with these variables.", "empty_message")
+
+    def _problem(self, index: int, field: str, message: str, code: str) -> None:
+        self._problems.found.append(Problem(f"recipients.{index}{field}", message, code))
+
+    def warnings(self) -> list[str]:
+        """What is odd but allowed: unused variables, differing sets of them, repeated numbers."""
+        return [*self._unused(), *self._differing(), *self._repeated()]
+
+    def _unused(self) -> list[str]:
+        names: Counter[str] = Counter()
+        for given, count in Counter(self._given).items():
+            for name in given.difference(self._names):
+                names[name] += count
+        lines = [
+            f"Variable '{_short(name)}' is not used by the template and was dropped (recipients: {count})."
+            for name, count in sorted(names.items())
+        ]
+        return _first_of(lines, "unused variables")
+
+    def _differing(self) -> list[str]:
+        """Document 002's consistency check: the set that most recipients have is taken as the intended one."""
+        sets = Counter(self._given)
+        if len(sets) < 2:
+            return []
+        usual = sets.most_common(1)[0][0]
+        lines = []
+        for index, given in enumerate(self._given):
+            if given != usual:
+                lacking, extra = _named(usual - given), _named(given - usual)
+                difference = "; ".join(filter(None, [lacking and f"lacks {lacking}", extra and f"also has {extra}"]))
+                lines.append(f"recipients.{index}: variables differ from most recipients': {difference}.")
+        return _first_of(lines, "recipients with differing variables")
+
+    def _repeated(self) -> list[str]:
+        lines = [
+            f"The number of recipients.{places[0]} is given again at {_named_indexes(places[1:])};"
+            " each of them gets a message."
+            for places in self._places.values()
+            if len(places) > 1
+        ]
+        return _first_of(lines, "repeated numbers")
+
+
+def _short(name: str) -> str:
+    printable = "".join(character for character in name[:64] if character.isprintable())
+    return printable if len(name) <= 64 else f"{printable}..."
+
+
+def _named(names: Iterable[str]) -> str:
+    return ", ".join(f"'{_short(name)}'" for name in sorted(names)[:MOST_NAMED])
+
+
+def _named_indexes(indexes: Sequence[int]) -> str:
+    named = ", ".join(str(index) for index in indexes[:MOST_NAMED])
+    return named if len(indexes) <= MOST_NAMED else f"{named} and {len(indexes) - MOST_NAMED} more"
+
+
+def _first_of(lines: list[str], what: str) -> list[str]:
+    if len(lines) <= MOST_NAMED:
+        return lines
+    return [*lines[:MOST_NAMED], f"And {len(lines) - MOST_NAMED} more {what}."]
