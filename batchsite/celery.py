@@ -10,11 +10,14 @@ import os
 from celery import Celery
 from celery.schedules import crontab
 from django.conf import settings
-from kombu import Queue
+from kombu import Exchange, Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "batchsite.settings")
 
 from batches.states import LANES, SOLO_LANE
+
+EXCHANGE = Exchange("batchsite", type="direct")
+QUEUES = (*LANES, SOLO_LANE, "maintenance")
 
 app = Celery("batchsite")
 app.conf.update(
@@ -39,7 +42,10 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     task_serializer="json",
     accept_content=["json"],
-    task_queues=[Queue(lane) for lane in (*LANES, SOLO_LANE, "maintenance")],
+    # Each with a key of its own: queues without one would all receive every message.
+    task_queues=[Queue(name, EXCHANGE, routing_key=name) for name in QUEUES],
+    task_default_exchange=EXCHANGE.name,
+    task_default_routing_key="maintenance",
     task_default_queue="maintenance",
     task_create_missing_queues=False,
     worker_send_task_events=True,

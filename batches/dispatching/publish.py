@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any
 
 from celery import Celery
 from kombu.exceptions import OperationalError as BrokerError
@@ -12,6 +11,8 @@ from redis.exceptions import RedisError
 
 logger = logging.getLogger(__name__)
 
+RUN_LEASE = "batches.run_lease"
+"""The task by name: the dispatcher needs nothing of what runs it."""
 FIRST_PAUSE_SECONDS = 0.5
 LAST_PAUSE_SECONDS = 5.0
 
@@ -32,10 +33,9 @@ class Publication:
         """Send a message per (lease id, lane); returns the ids that were not sent."""
         if not leases:
             return []
-        task = self._app.tasks["batches.run_lease"]
         for index, (lease_id, lane) in enumerate(leases):
             try:
-                self._send(task, lease_id, lane)
+                self._app.send_task(RUN_LEASE, args=[lease_id], queue=lane, retry=False, ignore_result=True)
             except (BrokerError, RedisError, OSError) as error:
                 logger.warning("%d leases were not published: %s", len(leases) - index, type(error).__name__)
                 self._closed_until = now + self._pause
@@ -43,6 +43,3 @@ class Publication:
                 return [lease_id for lease_id, _ in leases[index:]]
         self._pause = FIRST_PAUSE_SECONDS
         return []
-
-    def _send(self, task: Any, lease_id: int, lane: str) -> None:
-        task.apply_async(args=[lease_id], queue=lane, retry=False, ignore_result=True)
