@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import secrets
 from base64 import b64encode
+from itertools import count
 from typing import Any, ClassVar
 
 from providers.base import ChatAnswer, ChatRequest, ErrorCategory, Image, Limits, ProviderError
@@ -21,6 +23,8 @@ BILLING_CODES = frozenset(
         "project_spend_limit_exceeded",
     }
 )
+# Stands in for a photo while the rest is encoded: to escape a photo's base64 costs five times the rest of the call.
+PLACE = secrets.token_hex(16)
 CONTENT_CODES = frozenset({"content_filter", "content_policy_violation"})
 
 
@@ -42,16 +46,23 @@ class OpenAI:
     def complete(self, request: ChatRequest) -> ChatAnswer:
         response = self._http.post(
             "/chat/completions",
-            json.dumps(self._body(request)).encode(),
+            self._encoded(request),
             headers={"X-Client-Request-Id": request.reference},
             timeout_seconds=request.timeout_seconds,
         )
         return self._answer(response)
 
+    def _encoded(self, request: ChatRequest) -> bytes:
+        encoded = json.dumps(self._body(request)).encode()
+        for number, image in enumerate(request.images):
+            if image.data is not None:
+                encoded = encoded.replace(_mark(number).encode(), b64encode(image.data))
+        return encoded
+
     def _body(self, request: ChatRequest) -> dict[str, Any]:
         content: Any = request.prompt
         if request.images:
-            content = [{"type": "text", "text": request.prompt}, *map(_image_part, request.images)]
+            content = [{"type": "text", "text": request.prompt}, *map(_image_part, request.images, count())]
         messages = [{"role": "user", "content": content}]
         if request.system_prompt:
             messages.insert(0, {"role": "system", "content": request.system_prompt})
@@ -98,11 +109,13 @@ class OpenAI:
         )
 
 
-def _image_part(image: Image) -> dict[str, Any]:
-    url = image.url
-    if image.data is not None:
-        url = f"data:{image.media_type};base64,{b64encode(image.data).decode('ascii')}"
+def _image_part(image: Image, number: int) -> dict[str, Any]:
+    url = image.url if image.data is None else f"data:{image.media_type};base64,{_mark(number)}"
     return {"type": "image_url", "image_url": {"url": url}}
+
+
+def _mark(number: int) -> str:
+    return f"{PLACE}-{number}-"
 
 
 def _refine(status: int, body: Any, verdict: Verdict) -> Verdict:

@@ -12,6 +12,9 @@ from PIL import ImageFilter, ImageStat
 
 LONGEST_SIDE = 512
 COLOR_OF_STARS = {5: "green", 4: "blue", 3: "yellow", 2: "purple", 1: "red"}
+# What brightness in whole numbers alone adds to the variance of the Laplacian.
+ROUNDING_NOISE = 0.4
+LITTLE_DETAIL = 0.017
 LAPLACIAN = ImageFilter.Kernel((3, 3), (0, -1, 0, -1, 4, -1, 0, -1, 0), scale=2, offset=128)
 
 
@@ -21,7 +24,9 @@ class Measurement:
 
     width: int
     height: int
-    sharpness: float
+    detail: float
+    """How much of the photo's contrast is fine detail."""
+    crispness: float
     """How many times more fine detail the photo has than a slightly blurred copy of itself: 1 means none."""
     mean: float
     dark_end: float
@@ -48,11 +53,12 @@ class Measurement:
 
     @property
     def blurred(self) -> bool:
-        return self.sharpness < 2.3
+        # Both: in a dark or pale photo rounding hides crispness, but not detail; a plain wall has little detail.
+        return self.detail < LITTLE_DETAIL and self.crispness < 2.4
 
     @property
     def soft(self) -> bool:
-        return 2.3 <= self.sharpness < 3.2
+        return self.detail < LITTLE_DETAIL and 2.4 <= self.crispness < 3.2
 
 
 def measure(data: bytes) -> Measurement:
@@ -63,14 +69,16 @@ def measure(data: bytes) -> Measurement:
         gray = picture.convert("L")
     gray.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Pillow.Resampling.LANCZOS)
     histogram = gray.histogram()
-    dark_end, bright_end = _level(histogram, 0.02), _level(histogram, 0.98)
+    statistics = ImageStat.Stat(gray)
+    fine = _fine_detail(gray)
     return Measurement(
         width=width,
         height=height,
-        sharpness=_sharpness(gray, dark_end, bright_end),
-        mean=ImageStat.Stat(gray).mean[0],
-        dark_end=dark_end,
-        bright_end=bright_end,
+        detail=max(0.0, fine - ROUNDING_NOISE) / max(statistics.var[0], 1.0),
+        crispness=fine / max(_fine_detail(gray.filter(ImageFilter.GaussianBlur(1))), 0.01),
+        mean=statistics.mean[0],
+        dark_end=_level(histogram, 0.02),
+        bright_end=_level(histogram, 0.98),
         clipped=sum(histogram[246:]) / sum(histogram),
     )
 
@@ -85,15 +93,8 @@ def _level(histogram: list[int], share: float) -> int:
     return 255
 
 
-def _sharpness(gray: Pillow.Image, dark_end: int, bright_end: int) -> float:
-    # Stretched first, so that a dark or pale photo is not taken for a blurred one.
-    stretch = 255 / max(bright_end - dark_end, 1)
-    gray = gray.point([max(0, min(255, round((level - dark_end) * stretch))) for level in range(256)])
-    blurred = gray.filter(ImageFilter.GaussianBlur(1))
-    return _detail(gray) / max(_detail(blurred), 0.01)
-
-
-def _detail(gray: Pillow.Image) -> float:
+def _fine_detail(gray: Pillow.Image) -> float:
+    """The variance of the Laplacian, without the border that the filter leaves as it was."""
     if min(gray.size) < 3:
         return 0.0
     edges = gray.filter(LAPLACIAN).crop((1, 1, gray.width - 1, gray.height - 1))

@@ -90,7 +90,7 @@ class Twilio:
             return SentMessage(
                 provider_reference=str(response.parsed["sid"]),
                 status=str(response.parsed["status"]),
-                segments=int(response.parsed.get("num_segments") or 1),
+                segments=max(1, int(response.parsed.get("num_segments") or 1)),
             )
         except (AttributeError, KeyError, TypeError, ValueError):
             raise self._http.invalid_response(response, "a body that is no message") from None
