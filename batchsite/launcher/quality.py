@@ -35,13 +35,17 @@ def test(arguments: list[str]) -> int:
 
 
 def measured(pytest: list[str]) -> int:
-    for old in ROOT.glob(".coverage*"):
-        old.unlink()
+    remove_old_figures()
     code = run("-m", "coverage", "run", *pytest)
     run("-m", "coverage", "combine", "--quiet")
     # After failed tests too: what they left uncovered is worth knowing. Their code is the one that counts.
     verdict = run("-m", "coverage", "report", *(["--fail-under=0"] if code else []))
     return code or verdict
+
+
+def remove_old_figures() -> None:
+    for old in ROOT.glob(".coverage*"):
+        old.unlink()
 
 
 def check(arguments: list[str]) -> int:

@@ -1,0 +1,69 @@
+"""The image and the Compose file, read as text: there is no container engine among the test's tools."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from batchsite.launcher import procfile
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE = (ROOT / "docker-compose.yml").read_text()
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+
+
+def services() -> dict[str, str]:
+    """Each service's block."""
+    block = COMPOSE.split("\nservices:\n")[1].split("\nvolumes:\n")[0]
+    parts = re.split(r"^(\S+):\n", textwrap.dedent(block), flags=re.MULTILINE)[1:]
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def test_every_process_of_the_procfile_is_a_service() -> None:
+    assert set(procfile.read(ROOT / "Procfile")) <= set(services())
+
+
+def test_the_worker_can_be_scaled_and_has_time_to_drain() -> None:
+    worker = services()["worker"]
+    assert "ports:" not in worker
+    assert "container_name" not in COMPOSE
+    assert "stop_grace_period: 60s" in worker
+
+
+@pytest.mark.parametrize("name", ["postgres", "redis", "web"])
+def test_what_others_wait_for_has_a_health_check(name: str) -> None:
+    assert "healthcheck:" in services()[name]
+
+
+def test_secrets_have_no_default() -> None:
+    for name in ("SECRET_KEY", "POSTGRES_PASSWORD", "FLOWER_BASIC_AUTH", "ALLOWED_HOSTS"):
+        uses = re.findall(rf"\$\{{{name}([^}}]*)\}}", COMPOSE)
+        assert uses
+        assert all(use.startswith(":?") for use in uses)
+
+
+def test_ports_are_open_to_this_machine_only_unless_asked() -> None:
+    published = re.findall(r'^\s+- "(.*:\d+)"$', COMPOSE, flags=re.MULTILINE)
+    assert published
+    assert all(port.startswith(("127.0.0.1:", "${BIND_ADDRESS:-127.0.0.1}:")) for port in published)
+
+
+def test_commands_of_the_compose_file_match_the_procfile() -> None:
+    """One option more or less in one of the two would be found in production."""
+    worker = re.findall(r'"(--[a-z-]+)', services()["worker"])
+    assert worker == re.findall(r"(--[a-z-]+)", procfile.read(ROOT / "Procfile")["worker"])
+    web = re.findall(r'"(--[a-z-]+)"', DOCKERFILE.split("CMD")[1])
+    assert web == re.findall(r"(--[a-z-]+)", procfile.read(ROOT / "Procfile")["web"])
+
+
+def test_the_image_runs_pinned_packages_as_an_ordinary_user() -> None:
+    assert "--require-hashes" in DOCKERFILE
+    assert re.search(r"^USER (?!root)\w+", DOCKERFILE, flags=re.MULTILINE)
+
+
+def test_no_build_context_carries_local_state() -> None:
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    assert {".git", ".venv", ".data"} <= set(ignored)
