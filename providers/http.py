@@ -133,7 +133,7 @@ class HttpClient:
                 raise self._lost(ErrorCategory.SERVER, "response_too_large", "sent too large an answer") from None
             if isinstance(fault, OSError):
                 raise self._lost(ErrorCategory.NETWORK, "connection_lost", "cut the connection") from None
-            if isinstance(fault, httptools.HttpParserError):
+            if isinstance(fault, httptools.HttpParserError | httptools.HttpParserUpgrade):
                 raise self._lost(ErrorCategory.SERVER, "invalid_response", "did not answer in HTTP") from None
             raise
         if reusable and not self._fresh:

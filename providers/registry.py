@@ -53,7 +53,7 @@ def get_provider(alias: str) -> Provider:
     if problems := list(problems_of(alias)):
         raise ImproperlyConfigured(f"PROVIDERS[{alias!r}]: {' '.join(problems)}")
     entry: dict[str, Any] = dict(settings.PROVIDERS[alias])
-    key = os.environ.get(entry["key_variable"], "")
+    key = _key(entry)
     if not key:
         if settings.PRODUCTION:
             raise ImproperlyConfigured(f"Provider {alias!r} has no key: set {entry['key_variable']}.")
@@ -92,7 +92,12 @@ def sandbox_url(alias: str) -> str:
 def aliases_without_key() -> list[str]:
     """The entries whose key variable is unset or empty."""
     entries = settings.PROVIDERS.items()
-    return [alias for alias, entry in entries if not os.environ.get(entry.get("key_variable", ""), "")]
+    return [alias for alias, entry in entries if not _key(entry)]
+
+
+def _key(entry: Mapping[str, Any]) -> str:
+    # Stripped: a key read from a file often ends with a line break.
+    return os.environ.get(entry.get("key_variable", ""), "").strip()
 
 
 def problems_of(alias: str) -> Iterator[str]:

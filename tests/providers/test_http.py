@@ -167,7 +167,14 @@ def test_an_endless_answer_is_cut_off(raw_server: Start, monkeypatch: pytest.Mon
     assert error_of(url).code == "response_too_large"
 
 
-@pytest.mark.parametrize("answer", [b"220 smtp ready\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\n"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"220 smtp ready\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+    ],
+)
 def test_an_answer_that_is_no_http(raw_server: Start, answer: bytes) -> None:
     assert error_of(raw_server(answering(answer))).code == "invalid_response"
 

@@ -89,7 +89,7 @@ def test_without_a_key_development_uses_the_sandbox(settings: Settings, sandbox:
 
 
 def test_with_a_key_nobody_uses_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EXAMPLE_KEY", "key")
+    monkeypatch.setenv("EXAMPLE_KEY", "key\n")
     monkeypatch.setenv("EXAMPLE_TOKEN", "token")
     provider = get_provider("smart")
     assert isinstance(provider, OpenAI)
