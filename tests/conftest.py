@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,18 +16,24 @@ import psutil
 import pytest
 from django.conf import settings
 
+from batchsite.launcher.folder import DataFolder, LauncherError
 from batchsite.launcher.postgres import Postgres
 from batchsite.launcher.redis import Redis
 
 pytest_plugins = ["tests.sandbox_fixture"]
 
 
+PREFIX = "batchsite-test-"
+
+
 class Servers:
     """A Postgres and a Redis for this run, in a folder that goes with it."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="batchsite-test-"))
+        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         self.folder.chmod(0o711)  # as root, Postgres runs as another account
+        self.lock = DataFolder(self.folder)
+        self.lock.open()
         self.running: list[Postgres | Redis] = []
 
     def start(self) -> None:
@@ -41,9 +49,24 @@ class Servers:
     def stop(self) -> None:
         while self.running:
             self.running.pop().stop(immediate=True)
-        # Postgres may live elsewhere, behind a link.
-        for folder in ((self.folder / "postgres").resolve(), self.folder):
-            shutil.rmtree(folder, ignore_errors=True)
+        remove(self.folder)
+
+
+def remove(folder: Path) -> None:
+    """Postgres may live elsewhere, behind a link."""
+    shutil.rmtree((folder / "postgres").resolve(), ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_abandoned() -> None:
+    """The folders of runs that were killed: nobody holds their lock any more."""
+    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with contextlib.suppress(LauncherError, OSError):
+            if time.time() - path.stat().st_mtime > 60:  # a younger one may not have its lock yet
+                abandoned = DataFolder(path)
+                abandoned.open()
+                remove(path)
+                abandoned.close()
 
 
 def interrupt(number: int, frame: object) -> None:
@@ -59,6 +82,7 @@ def start_servers() -> None:
             "The settings were loaded before the servers could start. Run bin/test, "
             "or add -o DJANGO_SETTINGS_MODULE= to the arguments, or set DATABASE_URL and REDIS_URL."
         )
+    remove_abandoned()
     servers = Servers()
     atexit.register(servers.stop)
     signal.signal(signal.SIGTERM, interrupt)

@@ -33,6 +33,7 @@ class Process:
     started_at: float = 0.0
     due_at: float = 0.0
     pause: float = FIRST_PAUSE
+    last_pause: float = 0.0
     deaths: int = 0
 
     def start(self, folder: Path, now: float) -> None:
@@ -49,6 +50,7 @@ class Process:
         self.running = None
         self.deaths += 1
         self.due_at = now + self.pause
+        self.last_pause = self.pause
         self.pause = min(LONGEST_PAUSE, self.pause * 2)
 
 
@@ -97,8 +99,11 @@ class Supervisor:
     def _bury(self, process: Process, dead: subprocess.Popen[bytes], now: float) -> None:
         children.signal_group(dead, signal.SIGKILL)  # what it started is nobody's now
         process.note_death(now)
-        wait = process.due_at - now
-        self.notify(f"{process.name} {ending(dead.returncode)}; starting it again in {wait:g} s. Log: {process.log}")
+        wait = process.last_pause
+        # The first of a series, and a series that does not end: what lies between is noise.
+        if wait in {FIRST_PAUSE, LONGEST_PAUSE}:
+            how = ending(dead.returncode)
+            self.notify(f"{process.name} {how}; starting it again in {wait:g} s. Log: {process.log}")
 
     def stop(self, hurry: Callable[[], bool] = lambda: False) -> list[str]:
         """SIGTERM, wait, SIGKILL whoever is left; ``hurry`` cuts the waiting short. Returns the names of the killed."""

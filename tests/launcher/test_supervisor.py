@@ -78,18 +78,27 @@ def test_the_program_itself_gets_the_signals(start: Start) -> None:
     assert os.getpgid(process.pid) == process.pid
 
 
-def test_a_process_that_died_is_started_again_after_a_pause(
-    start: Start, notices: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    subject = start({"web": "sleep 60", "beat": "bash -c 'exit 3'"})
+def test_a_process_that_died_is_started_again(start: Start, notices: list[str]) -> None:
+    subject = start({"web": "sleep 60"})
     web = subject.processes[0].running
     assert web is not None
     web.kill()
     eventually(lambda: subject.processes[0].running not in {None, web}, subject)
-    assert any("web was ended by SIGKILL" in notice for notice in notices)
-    assert any("beat ended with code 3; starting it again in 0.5 s" in notice for notice in notices)
-    eventually(lambda: subject.processes[1].deaths >= 2, subject)
-    assert any("beat ended with code 3; starting it again in 1 s" in notice for notice in notices)
+    assert notices[0].startswith("web was ended by SIGKILL; starting it again in 0.5 s.")
+
+
+def test_one_that_keeps_dying_is_tried_less_and_less_often(
+    start: Start, notices: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "LONGEST_PAUSE", 1.0)
+    subject = start({"beat": "bash -c 'exit 3'"})
+    process = subject.processes[0]
+    eventually(lambda: process.deaths == 1, subject)
+    assert process.pause == 1.0
+    eventually(lambda: process.deaths == 3, subject)
+    assert process.pause == 1.0
+    assert [notice.split(".")[0] for notice in notices[:1]] == ["beat ended with code 3; starting it again in 0"]
+    assert "in 1 s" in notices[-1]
 
 
 def test_what_a_dead_process_started_dies_too(start: Start, tmp_path: Path) -> None:
