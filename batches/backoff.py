@@ -27,7 +27,7 @@ TRANSIENT = Ladder(first=2.0, last=120.0)
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """What a batch allows: ``max_retries`` None is unlimited within the window; ``backoff_seconds`` None the ladders."""
+    """What a batch allows. ``max_retries`` None: unlimited within the window; ``backoff_seconds`` None: the ladders."""
 
     max_retries: int | None
     window_seconds: float

@@ -11,6 +11,8 @@ from redis.retry import Retry
 
 PROGRESS_CHANNEL = f"{settings.REDIS_PREFIX}:progress"
 """The one pub/sub channel of progress messages."""
+CELERY_PREFIX = f"{settings.REDIS_PREFIX}:celery:"
+"""In front of every key of Celery's; a queue is a list of that name."""
 
 
 @functools.cache

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 from django.conf import settings
 from redis.commands.core import Script
@@ -19,9 +19,6 @@ from redis.commands.core import Script
 from batches.connections import redis_client
 from batches.states import Channel
 from providers.base import Provider
-
-if TYPE_CHECKING:
-    from batches.models import Batch
 
 HORIZON_SECONDS = 1.0
 FRESH_LIMIT_DELAY_SECONDS = 1.0
@@ -46,6 +43,19 @@ class Limit:
         return 1.0 / self.per_second
 
 
+class Limited(Protocol):
+    """What decides the limits of a call: a batch, or what the dispatcher read of one."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def channel(self) -> str: ...
+    @property
+    def priority(self) -> str: ...
+    @property
+    def rate_limit(self) -> float | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Reservation:
     """Answer of :func:`reserve`: slots as instants of ``time.monotonic()``, and when to ask again for the rest."""
@@ -55,7 +65,7 @@ class Reservation:
     spacing_seconds: float
 
 
-def limits_of(batch: Batch, provider: Provider | None) -> tuple[Limit, ...]:
+def limits_of(batch: Limited, provider: Provider | None) -> tuple[Limit, ...]:
     """Every rate ceiling that a call of this batch must respect; empty on an open lane."""
     found: list[Limit] = []
     if provider is not None:
@@ -65,7 +75,7 @@ def limits_of(batch: Batch, provider: Provider | None) -> tuple[Limit, ...]:
         if provider.limits.requests_per_minute:
             found.append(Limit(f"requests:{provider.alias}", provider.limits.requests_per_minute / 60.0))
     if batch.rate_limit:
-        found.append(Limit(f"batch:{batch.pk}", batch.rate_limit / 60.0, forgettable=True))
+        found.append(Limit(f"batch:{batch.id}", batch.rate_limit / 60.0, forgettable=True))
     return tuple(found)
 
 
@@ -96,7 +106,7 @@ def reserve(limits: Sequence[Limit], count: int, *, horizon_seconds: float = HOR
 @functools.cache
 def _script() -> Script:
     source = (Path(__file__).parent / "reservation.lua").read_text()
-    return cast("Script", redis_client().register_script(source))
+    return redis_client().register_script(source)
 
 
 def _microseconds(seconds: float) -> int:

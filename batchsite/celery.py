@@ -6,14 +6,17 @@ Celery carries lease ids from the dispatcher to the workers and nothing else: no
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from celery import Celery
 from celery.schedules import crontab
+from celery.signals import setup_logging
 from django.conf import settings
 from kombu import Exchange, Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "batchsite.settings")
 
+from batches.connections import CELERY_PREFIX
 from batches.states import LANES, SOLO_LANE
 
 EXCHANGE = Exchange("batchsite", type="direct")
@@ -30,7 +33,7 @@ app.conf.update(
         "socket_timeout": 5,
         "socket_connect_timeout": 2,
         "retry_on_timeout": False,
-        "global_keyprefix": f"{settings.REDIS_PREFIX}:celery:",
+        "global_keyprefix": CELERY_PREFIX,
         # A message is acknowledged when it is taken; what is lost then, the lease's expiry brings back.
         "visibility_timeout": 3600,
     },
@@ -50,12 +53,18 @@ app.conf.update(
     task_create_missing_queues=False,
     worker_send_task_events=True,
     task_send_sent_event=False,
-    worker_hijack_root_logger=False,
     worker_cancel_long_running_tasks_on_connection_loss=False,
     timezone="UTC",
     beat_schedule={
         "sweep-expired": {"task": "batches.sweep_expired", "schedule": crontab(minute="17")},
     },
 )
+
+
+@setup_logging.connect
+def leave_logging_alone(**_: Any) -> None:
+    """Django's LOGGING holds for workers as well; Celery configures none of its own."""
+
+
 app.autodiscover_tasks(["batches"])
 app.steps["worker"].add("batches.bootstep.EngineStep")

@@ -105,6 +105,8 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 DATABASE_URL = environment.text("DATABASE_URL", "postgresql://postgres@127.0.0.1:5432/batchsite")
 DATABASES: dict[str, dict[str, Any]] = {"default": dict(dj_database_url.parse(DATABASE_URL))}
+# The pool checks a connection before it hands it out: after a restart of Postgres stale ones are replaced.
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"]["CONN_MAX_AGE"] = 0  # the pool keeps connections; Django hands them back at once
 DATABASES["default"].setdefault("OPTIONS", {}).update(
     {
@@ -144,6 +146,22 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "EXCEPTION_HANDLER": "batches.api.errors.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+
+# --- Logs: named events with ids, never a message text, a number, a key or a query string -----------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": environment.text("LOG_LEVEL", "INFO")},
+    "loggers": {
+        # A line per message would be thousands a minute; what failed is still said.
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+        "django.server": {"level": "WARNING"},
+    },
 }
 
 # --- Batches --------------------------------------------------------------------------------------

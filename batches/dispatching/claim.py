@@ -128,6 +128,17 @@ def seconds_until_due(batch_id: int) -> float | None:
     return None if seconds is None else float(seconds)
 
 
+def unaccepted(seconds: float) -> list[tuple[int, str]]:
+    """Leases (id, lane) that no worker accepted for so long."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, lane FROM batches_lease WHERE worker = '' AND created_at < now() - %s * interval '1 second'"
+            " AND expires_at > now()",
+            [seconds],
+        )
+        return [(lease_id, lane) for lease_id, lane in cursor.fetchall()]
+
+
 _RELEASE = """
     WITH lease AS (
         SELECT id FROM batches_lease WHERE id = ANY(%s) AND worker = '' ORDER BY id FOR UPDATE

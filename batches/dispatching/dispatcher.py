@@ -17,7 +17,7 @@ from django.db import Error
 from batches.dispatching import claim, rescue, settle
 from batches.dispatching.allotment import Allotment
 from batches.dispatching.leader import Leadership
-from batches.dispatching.publish import Publication
+from batches.dispatching.publish import MESSAGE_LOST_SECONDS, Publication
 from batches.dispatching.window import Window, read_window
 from batches.progress import BatchFacts, publisher
 from batches.running.watch import farewell, heartbeat
@@ -62,6 +62,7 @@ class Dispatcher:
         self._heartbeat = Every(HEARTBEAT_SECONDS)
         self._upkeep = Every(UPKEEP_SECONDS)
         self._rescue = Every(RESCUE_SECONDS)
+        self._lost = Every(1.0)
         self._tidy = Every(60.0)
 
     def stop(self) -> None:
@@ -95,6 +96,8 @@ class Dispatcher:
         if self._rescue.due(now) and self._leadership.steady_seconds >= STEADY_SECONDS:
             self._rescue_all()
         if self._publication.is_open(now):
+            if self._lost.due(now):
+                self._publication.publish_lost(claim.unaccepted(MESSAGE_LOST_SECONDS), now)
             self._dispatch(now)
         return TICK_SECONDS
 

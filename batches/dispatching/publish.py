@@ -9,12 +9,16 @@ from celery import Celery
 from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
 
+from batches.connections import CELERY_PREFIX, redis_client
+
 logger = logging.getLogger(__name__)
 
 RUN_LEASE = "batches.run_lease"
 """The task by name: the dispatcher needs nothing of what runs it."""
 FIRST_PAUSE_SECONDS = 0.5
 LAST_PAUSE_SECONDS = 5.0
+MESSAGE_LOST_SECONDS = 3.0
+"""A lease nobody accepted for so long, whose queue is empty, has lost its message: a flush, or a worker that died."""
 
 
 class Publication:
@@ -24,6 +28,7 @@ class Publication:
         self._app = app
         self._closed_until = 0.0
         self._pause = FIRST_PAUSE_SECONDS
+        self._sent_again: dict[int, float] = {}
 
     def is_open(self, now: float) -> bool:
         """Whether it is worth trying: claiming while Redis is down would only churn the ledger."""
@@ -43,3 +48,21 @@ class Publication:
                 return [lease_id for lease_id, _ in leases[index:]]
         self._pause = FIRST_PAUSE_SECONDS
         return []
+
+    def publish_lost(self, unaccepted: Sequence[tuple[int, str]], now: float) -> None:
+        """Send the message of old unaccepted leases once more where their queue is empty.
+
+        Harmless when the first message still lives somewhere: a lease is accepted once. It saves the seconds until
+        the lease would expire.
+        """
+        known = {lease_id for lease_id, _ in unaccepted}
+        recently = now - MESSAGE_LOST_SECONDS
+        self._sent_again = {key: at for key, at in self._sent_again.items() if key in known and at > recently}
+        waiting = [lease for lease in unaccepted if lease[0] not in self._sent_again]
+        try:
+            empty = {lane for lane in {lane for _, lane in waiting} if not redis_client().llen(CELERY_PREFIX + lane)}
+        except RedisError:
+            return  # nothing can be sent now; the leases expire
+        lost = [lease for lease in waiting if lease[1] in empty]
+        failed = set(self.publish(lost, now))
+        self._sent_again |= {lease_id: now for lease_id, _ in lost if lease_id not in failed}

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from django.db import connection, transaction
@@ -108,7 +107,7 @@ def rescue() -> tuple[int, list[BatchFacts]]:
     return len(dead), facts
 
 
-def _orphans_of_dead(cursor: CursorWrapper, candidates: Sequence[int]) -> list[Orphan]:
+def _orphans_of_dead(cursor: CursorWrapper, candidates: list[int]) -> list[Orphan]:
     """The items of those leases that are still expired once their items are locked."""
     cursor.execute(_LOCK_LEASES, [candidates])
     dead = [row[0] for row in cursor.fetchall()]

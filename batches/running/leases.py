@@ -89,7 +89,7 @@ def mark_started(item_id: int, lease_id: int, attempt_id: uuid.UUID) -> bool:
     """Commit that the call is about to be made; False when the lease or the running batch is gone."""
     with connection.cursor() as cursor:
         cursor.execute(_MARK_STARTED, [attempt_id, item_id, lease_id])
-        return cursor.rowcount == 1
+        return bool(cursor.rowcount == 1)
 
 
 def clear_started(item_id: int, lease_id: int, attempt_id: uuid.UUID) -> bool:
@@ -99,4 +99,4 @@ def clear_started(item_id: int, lease_id: int, attempt_id: uuid.UUID) -> bool:
             "UPDATE batches_item SET started_at = NULL WHERE id = %s AND lease_id = %s AND attempt_id = %s",
             [item_id, lease_id, attempt_id],
         )
-        return cursor.rowcount == 1
+        return bool(cursor.rowcount == 1)

@@ -44,7 +44,7 @@ class Recorder:
         self._on_written = on_written
         self._idle = Event()
         self._idle.set()
-        self._greenlet: gevent.Greenlet | None = None
+        self._greenlet: gevent.Greenlet[..., None] | None = None
 
     def start(self) -> None:
         """Begin to record."""

@@ -19,7 +19,7 @@ from gevent.lock import Semaphore
 from gevent.pool import Pool
 
 from batches.backoff import RetryPolicy
-from batches.limits import reserve
+from batches.limits import HORIZON_SECONDS, reserve
 from batches.operations import Attempt
 from batches.outcomes import Fault, Outcome, Rejected, Retry, Snooze, Unknown, outcome_of_error
 from batches.running import leases
@@ -140,7 +140,7 @@ class Runner:
         granted = len(reservation.slots)
         for index, item in enumerate(items[granted:]):
             delay = reservation.next_wait_seconds + index * reservation.spacing_seconds
-            self._record(change_of(Snooze(delay), self._held(held, context, item)))
+            self._record(change_of(_until_near(delay), self._held(held, context, item)))
         return items[:granted], list(reservation.slots)
 
     def _run_item(self, held: HeldLease, context: BatchContext, item: LeasedItem, slot: float | None) -> None:
@@ -215,7 +215,7 @@ class Runner:
         except redis.RedisError:
             return None, Snooze(NO_PERMIT_SNOOZE_SECONDS)
         if not reservation.slots:
-            return None, Snooze(reservation.next_wait_seconds)
+            return None, _until_near(reservation.next_wait_seconds)
         return reservation.slots[0], None
 
     def _gate(self, held: HeldLease, context: BatchContext) -> Snooze | None:
@@ -273,6 +273,11 @@ class Runner:
 
     def _held(self, held: HeldLease, context: BatchContext, item: LeasedItem) -> Held:
         return Held(item, held.batch_id, held.id, context.provider.alias, context.provider.idempotent, context.policy)
+
+
+def _until_near(wait_seconds: float) -> Snooze:
+    """Back while the slot is still ahead, or it would pass unused on the way through the dispatcher."""
+    return Snooze(max(0.05, wait_seconds - HORIZON_SECONDS / 2))
 
 
 def _is_late(slot: float | None) -> bool:

@@ -53,7 +53,7 @@ class Watch:
         self._closed_until: dict[str, float] = {}
         self._read_at = 0.0
         self._beaten_at = 0.0
-        self._greenlets: list[gevent.Greenlet] = []
+        self._greenlets: list[gevent.Greenlet[..., None]] = []
 
     def start(self) -> None:
         """Begin to watch and to renew."""
