@@ -6,6 +6,7 @@ from django.urls import URLPattern, re_path
 from rest_framework.views import APIView
 
 from batches.api import batches, files, messages, photos
+from batches.live.ticket import TicketView
 
 
 def route(pattern: str, view: type[APIView], name: str) -> URLPattern:
@@ -15,6 +16,7 @@ def route(pattern: str, view: type[APIView], name: str) -> URLPattern:
 
 
 urlpatterns = [
+    route("ws-ticket", TicketView, "api-ws-ticket"),
     route("files", files.FilesView, "api-files"),
     route("files/<file_id>", files.FileView, "api-file"),
     route("batch", messages.CreateSmsView, "api-batch-create-sms"),

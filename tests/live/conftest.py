@@ -54,7 +54,7 @@ class Socket:
     """A client of ``/ws``. (``channels.testing`` would do, but it cannot be imported without daphne.)"""
 
     def __init__(self, query: str = "", headers: list[tuple[bytes, bytes]] | None = None) -> None:
-        self.communicator: Any = ApplicationCommunicator(
+        self.communicator: Any = ApplicationCommunicator(  # type: ignore[no-untyped-call]
             application,
             {
                 "type": "websocket",

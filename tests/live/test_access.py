@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -10,13 +11,11 @@ from django.contrib.auth.models import User
 from django.core.signing import TimestampSigner
 from django.test import Client
 from django.utils import timezone
-from pytest_django.fixtures import SettingsWrapper
-from rest_framework.test import APIRequestFactory, force_authenticate
 
 from batches.live import relay, ticket
 from batches.live.access import same_origin
 from batches.live.redaction import QueryStringFilter
-from batches.live.ticket import Ticket, TicketView
+from batches.live.ticket import Ticket
 from batches.models import ApiKey, Batch
 from tests.live.conftest import Connect, make_batch
 
@@ -83,7 +82,7 @@ async def test_a_token_needs_no_origin(connect: Connect, alice: User, token: str
     await (await connect(f"token={token}", headers=[(b"origin", b"http://app.example")])).until("batch:progress")
 
 
-def test_trusted_origins_count_as_ours(settings: SettingsWrapper) -> None:
+def test_trusted_origins_count_as_ours(settings: Any) -> None:
     settings.CSRF_TRUSTED_ORIGINS = ["https://app.example"]
     assert same_origin("https://app.example", "api.example")
     assert not same_origin("https://other.example", "api.example")
@@ -106,12 +105,14 @@ async def test_whoever_loses_the_right_is_sent_away(
 
 
 def test_the_ticket_endpoint_answers_with_a_ticket_bound_to_the_key(alice: User) -> None:
-    key, _ = ApiKey.issue(owner_id=alice.pk, name="phone")
-    request = APIRequestFactory().post("/api/ws-ticket")
-    force_authenticate(request, user=alice, token=key)  # type: ignore[arg-type]
-    answer = TicketView.as_view()(request)
-    assert (answer.data["success"], answer.data["expiresIn"]) == (True, 60)
-    assert ticket.redeem(answer.data["ticket"]) == Ticket(user_id=alice.pk, key_id=key.pk)
+    key, secret = ApiKey.issue(owner_id=alice.pk, name="phone")
+    answer = Client().post("/api/ws-ticket", headers={"authorization": f"Bearer {secret}"})
+    assert (answer.json()["success"], answer.json()["expiresIn"]) == (True, 60)
+    assert ticket.redeem(answer.json()["ticket"]) == Ticket(user_id=alice.pk, key_id=key.pk)
+
+
+def test_nobody_gets_no_ticket(db: None) -> None:
+    assert Client().post("/api/ws-ticket").status_code == 401
 
 
 @pytest.mark.parametrize("text", ["", "x", "a:b:c", "\0"])
