@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import psycopg
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, UnreadablePostError
@@ -76,11 +77,11 @@ def _as_api_exception(exception: Exception) -> exceptions.APIException | None:
         return BodyTooLarge()
     if isinstance(exception, SuspiciousOperation | UnreadablePostError):
         return exceptions.ParseError("The request is not acceptable.")
-    if isinstance(exception, DataError):
+    if isinstance(exception, DataError | psycopg.DataError):  # COPY raises the driver's own
         return exceptions.ParseError("The request holds a value that cannot be stored.")
     if isinstance(exception, RecursionError):
         return exceptions.ParseError("The request is nested too deeply.")
-    if isinstance(exception, OperationalError | InterfaceError):
+    if isinstance(exception, OperationalError | InterfaceError | psycopg.OperationalError):
         logger.error("The database does not answer: %s", type(exception).__name__)
         return Unavailable()
     return None

@@ -96,8 +96,8 @@ class RatePhotos(Operation):
         except FileMissing:
             return _MISSING_FILE
         request = ChatRequest(
-            prompt=attempt.parameters["prompt"],
-            system_prompt=attempt.parameters["systemPrompt"],
+            prompt=attempt.parameters.get("prompt", DEFAULT_PROMPT),
+            system_prompt=attempt.parameters.get("systemPrompt"),
             images=(image,),
             schema=ANSWER_SCHEMA,
             schema_name="photo_rating",

@@ -67,7 +67,7 @@ class Sms(Operation):
     def run(self, attempt: Attempt) -> Outcome:
         """Render and send."""
         try:
-            body = parse(attempt.parameters["text"]).render(attempt.input["variables"])
+            body = parse(attempt.parameters["text"]).render(attempt.input.get("variables", {}))
         except (TemplateError, KeyError):
             return _UNRENDERABLE
         message = TextMessage(
