@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.core.handlers.asgi import ASGIRequest
 from django.db import DataError, OperationalError
 from django.http import Http404
 from django.test import Client, RequestFactory
@@ -19,8 +20,9 @@ from hypothesis import strategies as st
 from rest_framework.exceptions import Throttled
 
 from batches.api import errors, photos
+from batches.api.messages import CreateSmsView
 from batches.api.parsers import StrictJSONParser
-from batches.models import Batch
+from batches.models import ApiKey, Batch
 from tests.api.conftest import Submit
 
 CREATES = ["/api/batch", "/api/batch/process"]
@@ -128,6 +130,23 @@ def test_a_body_without_announced_length_is_read_to_the_limit(settings: Any) -> 
     with pytest.raises(errors.BodyTooLarge):
         StrictJSONParser().parse(stream)
     assert stream.tell() == 11
+
+
+def test_a_chunked_body_is_read(alice: User) -> None:
+    _, secret = ApiKey.issue(owner_id=alice.pk, name="x")
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/api/batch",
+        "query_string": b"",
+        "headers": [
+            (b"transfer-encoding", b"chunked"),
+            (b"content-type", b"application/json"),
+            (b"authorization", f"Bearer {secret}".encode()),
+        ],
+    }
+    body = io.BytesIO(b'{"text": "Hi", "recipients": [{"phoneNumber": "+14155552671"}]}')
+    assert CreateSmsView.as_view()(ASGIRequest(scope, body)).status_code == 202
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/xml", "nonsense"])
