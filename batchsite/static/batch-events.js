@@ -29,6 +29,7 @@
   const POLL_HIDDEN = 30000;
   const PING_EVERY = 20000;
   const SILENCE = 45000;
+  const PING = '{"type":"ping"}';
   const REFUSED = new Set([4401, 4404]);
   const FINAL = new Set(["completed", "failed", "cancelled"]);
 
@@ -76,7 +77,7 @@
       if (options.batch) address.searchParams.set("batch", options.batch);
       const opened = new WebSocket(address);
       socket = opened;
-      opened.onopen = () => { heardAt = Date.now(); };
+      opened.onopen = () => opened.send(PING); /* a user without batches is told nothing else */
       opened.onmessage = (message) => heard(message.data);
       opened.onclose = (close) => { if (socket === opened) ended(close.code); };
       heardAt = Date.now();
@@ -166,7 +167,7 @@
     /* A connection that died without a word is noticed by its silence. */
     const heart = setInterval(() => {
       if (!socket) return;
-      if (socket.readyState === WebSocket.OPEN) socket.send('{"type":"ping"}');
+      if (socket.readyState === WebSocket.OPEN) socket.send(PING);
       if (Date.now() - heardAt > SILENCE) {
         const dead = socket;
         ended(1006);

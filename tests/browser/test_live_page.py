@@ -127,6 +127,7 @@ def test_nobody_with_no_batches_is_told_how_to_start(visit: Any, alice: User) ->
     there = visit(360)
     there.sign_in()
     expect(there.page.get_by_role("heading", name="No batches yet")).to_be_visible()
+    expect(there.page.locator("[data-connection]")).to_have_text("Live")
     assert there.overflow() == 0
     there.look("empty-360")
 

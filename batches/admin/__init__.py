@@ -1,0 +1,10 @@
+"""The Django admin: staff look at everything, and change what the engine does not own. No list counts a big table."""
+
+from django.contrib import admin
+
+from batches.admin import access, batch, engine, item
+
+__all__ = ["access", "batch", "engine", "item"]
+
+admin.site.site_header = admin.site.site_title = "batchsite"
+admin.site.index_title = "Administration"

@@ -1,0 +1,85 @@
+"""Batches: looked at, paused, resumed, cancelled, retried. Everything goes through the services."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from batches import services
+from batches.admin.paging import ReadOnlyAdmin
+from batches.models import Batch
+from batches.problems import Conflict
+
+
+@admin.register(Batch)
+class BatchAdmin(ReadOnlyAdmin[Batch]):
+    """Everybody's batches, newest first."""
+
+    list_display = (
+        "public_id",
+        "name",
+        "owner",
+        "operation",
+        "provider",
+        "status",
+        "share",
+        "failed",
+        "total",
+        "created_at",
+    )
+    list_filter = ("status", "channel", "priority")
+    list_select_related = ("owner",)
+    search_fields = ("public_id__startswith", "owner__username__exact", "subject__exact")
+    search_help_text = "The beginning of an id, a user's whole name, or a whole subject"
+    ordering = ("-id",)
+    actions = ("pause", "resume", "cancel", "retry_failed")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Batch]:
+        """The list reads no documents."""
+        batches = super().get_queryset(request)
+        is_list = request.resolver_match is not None and request.resolver_match.url_name == "batches_batch_changelist"
+        return batches.defer("parameters", "warnings", "description") if is_list else batches
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Who may use the actions: whoever was given the right to change batches."""
+        return bool(request.user.has_perm("batches.change_batch"))
+
+    @admin.display(description="progress")
+    def share(self, batch: Batch) -> str:
+        """The share of items that are final."""
+        return f"{batch.progress:.0%}"
+
+    @admin.action(description="Pause", permissions=["operate"])
+    def pause(self, request: HttpRequest, batches: QuerySet[Batch]) -> None:
+        """Start no further call."""
+        self._each(request, batches, services.pause, "paused")
+
+    @admin.action(description="Resume", permissions=["operate"])
+    def resume(self, request: HttpRequest, batches: QuerySet[Batch]) -> None:
+        """Go on."""
+        self._each(request, batches, services.resume, "resumed")
+
+    @admin.action(description="Cancel", permissions=["operate"])
+    def cancel(self, request: HttpRequest, batches: QuerySet[Batch]) -> None:
+        """Stop for good."""
+        self._each(request, batches, services.cancel, "cancelled")
+
+    @admin.action(description="Retry failed items", permissions=["operate"])
+    def retry_failed(self, request: HttpRequest, batches: QuerySet[Batch]) -> None:
+        """Run what failed again."""
+        self._each(request, batches, services.retry_failed, "retried")
+
+    def _each(self, request: HttpRequest, batches: QuerySet[Batch], verb: Callable[..., Any], done: str) -> None:
+        changed = 0
+        for batch in batches:
+            try:
+                verb(batch, actor_id=request.user.pk)
+                changed += 1
+            except Conflict as conflict:
+                self.message_user(request, f"{batch.public_id}: {conflict}", messages.WARNING)
+        if changed:
+            self.message_user(request, f"{changed} {done}.", messages.SUCCESS)

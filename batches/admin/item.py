@@ -1,0 +1,66 @@
+"""Items and their errors: staff see every retry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from batches.admin.paging import ReadOnlyAdmin
+from batches.models import Item, ItemError
+
+if TYPE_CHECKING:
+    _Inline = admin.TabularInline[ItemError, Item]
+else:
+    _Inline = admin.TabularInline
+
+
+class ItemErrorInline(_Inline):
+    """What went wrong with an item, counted by code."""
+
+    model = ItemError
+    fields = ("code", "category", "message", "count", "first_at", "last_at")
+    extra = 0
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """The recorder adds."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """The recorder changes."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Errors stay."""
+        return False
+
+
+@admin.register(Item)
+class ItemAdmin(ReadOnlyAdmin[Item]):
+    """Items, newest first. No filter by status: no index serves it, and a scan of millions of rows would."""
+
+    list_display = ("id", "batch", "position", "key", "status", "attempts", "error_category", "error_code", "due_at")
+    list_select_related = ("batch",)
+    search_fields = ("batch__public_id__exact",)
+    search_help_text = "A batch's whole id"
+    ordering = ("-id",)
+    inlines = (ItemErrorInline,)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Item]:
+        """Without the documents, which the list does not show."""
+        items = super().get_queryset(request)
+        is_list = request.resolver_match is not None and request.resolver_match.url_name == "batches_item_changelist"
+        return items.defer("input", "result", "batch__parameters", "batch__warnings") if is_list else items
+
+
+@admin.register(ItemError)
+class ItemErrorAdmin(ReadOnlyAdmin[ItemError]):
+    """Errors, newest first."""
+
+    list_display = ("id", "batch", "item", "category", "code", "count", "first_at", "last_at")
+    list_select_related = ("batch", "item")
+    search_fields = ("batch__public_id__exact",)
+    search_help_text = "A batch's whole id"
+    ordering = ("-id",)

@@ -1,0 +1,59 @@
+"""Lists of big tables, without counting them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.contrib import admin
+from django.core.paginator import Paginator
+from django.db.models import Model
+from django.http import HttpRequest
+from django.utils.functional import cached_property
+
+Row = TypeVar("Row", bound=Model)
+
+if TYPE_CHECKING:
+    _Paginator = Paginator[Any]
+    _Admin = admin.ModelAdmin
+else:
+    _Paginator = Paginator
+
+    class _Admin(admin.ModelAdmin):
+        """At run time the classes of Django's admin take no parameter."""
+
+        def __class_getitem__(cls, parameter: object) -> type:
+            return cls
+
+
+COUNTED_AT_MOST = 10_000
+
+
+class BoundedPaginator(_Paginator):
+    """Counts a few thousand rows exactly and stops there: a million items must not be counted to show fifty."""
+
+    @cached_property
+    def count(self) -> int:
+        """How many rows can be paged through."""
+        rows: Any = self.object_list
+        counted: int = rows.order_by().values("pk")[:COUNTED_AT_MOST].count()
+        return counted
+
+
+class ReadOnlyAdmin(_Admin[Row]):
+    """Rows that only the system writes: staff look."""
+
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        """The engine adds."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """The engine changes."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Rows go with their batch."""
+        return False
