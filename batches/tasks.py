@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 from celery import shared_task
 from django.db import InterfaceError, OperationalError
 
+from batches import retention
 from batches.running.engine import engine
+
+logger = logging.getLogger(__name__)
 
 
 # Only faults of our own infrastructure, and only before the lease is accepted; an item's retries live in Postgres.
@@ -21,3 +26,9 @@ from batches.running.engine import engine
 def run_lease(lease_id: int) -> None:
     """Accept a lease and start its items."""
     engine().runner.run_lease(lease_id)
+
+
+@shared_task(name="batches.sweep_expired", ignore_result=True)
+def sweep_expired() -> None:
+    """Forget what has expired; runs every hour, and running twice does no harm."""
+    logger.info("Swept %s", retention.sweep_expired())
