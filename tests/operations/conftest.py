@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from batches.operations.base import Attempt
-from providers.base import ChatAnswer, ChatRequest, Limits, SentMessage, TextMessage
+from providers.base import ChatAnswer, ChatRequest, Limits, Provider, SentMessage, TextMessage
 
 
 class Answering:
@@ -36,7 +36,7 @@ class Answering:
 
 
 def attempt_of(
-    provider: Answering, item: Mapping[str, Any], parameters: Mapping[str, Any], owner_id: int = 1
+    provider: Provider, item: Mapping[str, Any], parameters: Mapping[str, Any], owner_id: int = 1
 ) -> Attempt:
     return Attempt(
         item_id=1,
