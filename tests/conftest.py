@@ -98,13 +98,21 @@ import django  # noqa: E402
 django.setup()
 
 
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it still runs; an ended one that nobody waited for does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_process_is_left_behind() -> Iterator[None]:
     """A test that starts a process also ends it."""
     before = set(psutil.Process().children(recursive=True))
     yield
     left = [process for process in psutil.Process().children(recursive=True) if process not in before]
-    names = [" ".join(process.cmdline()) for process in left if process.is_running()]
+    names = [" ".join(process.cmdline()) for process in left if is_alive(process)]
     for process in left:
         process.kill()
     assert not names, f"left running by a test: {names}"
