@@ -115,12 +115,15 @@ class Relay:
         while True:
             await self._news.wait()
             self._news.clear()
-            dirty, self._dirty = self._dirty, {}
-            for pk, created in dirty.items():
-                message = self._message(pk, created=created)
-                if message is not None:
-                    await self._layer.group_send(group_of(message["owner_id"]), message)
+            await self._guarded(self._tell_groups)
             await asyncio.sleep(FAN_OUT_SECONDS)
+
+    async def _tell_groups(self) -> None:
+        dirty, self._dirty = self._dirty, {}
+        for pk, created in dirty.items():
+            message = self._message(pk, created=created)
+            if message is not None:
+                await self._layer.group_send(group_of(message["owner_id"]), message)
 
     def _message(self, pk: int, *, created: bool) -> dict[str, Any] | None:
         sight = self._board.sight(pk, time.time())

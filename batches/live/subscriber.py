@@ -41,7 +41,8 @@ class Subscriber:
         while True:
             try:
                 await self._listen()
-            except (redis.RedisError, OSError) as error:
+            except Exception as error:
+                # Whatever befell it, the next connection may be good; nobody would restart a listener that ended.
                 logger.warning("Live progress lost Redis (%s); watchers are served from the database", _name(error))
             await asyncio.sleep(self._delay * random.uniform(0.5, 1.0))  # noqa: S311 (jitter)
             self._delay = min(self._delay * 2, LONGEST_DELAY_SECONDS)

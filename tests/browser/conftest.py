@@ -33,8 +33,9 @@ ARGUMENTS = [
 PASSWORD = "correct horse"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Ends with its module: while Playwright's loop runs, the asynchronous tests of other modules cannot."""
     path = shutil.which("chromium")
     if path is None:
         if os.environ.get("CI") == "true":

@@ -13,6 +13,7 @@ from django.contrib.auth.models import User
 from django.db.models.functions import Now
 
 from batches.connections import PROGRESS_CHANNEL, redis_client
+from batches.live import subscriber
 from batches.live.relay import current_relay
 from batches.models import Batch
 from tests.live.conftest import Connect, make_batch, publish, subscribed, until
@@ -105,6 +106,20 @@ async def test_after_a_cut_connection_everybody_gets_a_fresh_snapshot(
     await Batch.objects.filter(pk=batch.pk).aupdate(succeeded=7)
     await sync_to_async(redis_client().execute_command)("CLIENT", "KILL", "TYPE", "pubsub")
     await socket.until("batch:progress", succeeded=7)
+
+
+@pytest.mark.usefixtures("only_redis")
+async def test_a_frozen_redis_is_noticed_and_left(
+    connect: Connect, alice: User, token: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(subscriber, "QUIET_SECONDS", 0.1)
+    batch = await sync_to_async(make_batch)(alice)
+    socket = await connect(f"token={token}")
+    await subscribed()
+    redis_client().client_pause(800)
+    await Batch.objects.filter(pk=batch.pk).aupdate(succeeded=7)
+    await socket.until("batch:progress", succeeded=7)  # the snapshot after the new subscription
+    assert "lost Redis" in caplog.text
 
 
 @pytest.mark.usefixtures("reads_often")
