@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
+from django.utils import timezone
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -36,6 +37,7 @@ class Line:
     unknown: int
     rate: float | None
     eta: int | None
+    seconds: float
     done: bool
 
     @classmethod
@@ -53,6 +55,7 @@ class Line:
             unknown=batch.unknown,
             rate=rate,
             eta=eta,
+            seconds=batch.seconds_running(timezone.now()),
             done=batch.settled_at is not None,
         )
 
@@ -72,7 +75,7 @@ class Line:
     def pace(self) -> str:
         """Items a second and the time left, or the status where it explains why nothing moves."""
         if self.done:
-            return self.status
+            return f"{self.status} in {f'{self.seconds:.1f} s' if self.seconds < 60 else duration(int(self.seconds))}"
         if self.status != BatchStatus.RUNNING:
             return f"({self.status})"
         if self.rate is None:

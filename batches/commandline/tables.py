@@ -8,8 +8,10 @@ from typing import Any
 from django.db.models import Count, F, IntegerField, Min, Sum
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
+from rich.box import ROUNDED, SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from batches.commandline.screen import plain
 from batches.models import Batch, Item
@@ -29,29 +31,44 @@ def all_succeeded(batch: Batch) -> bool:
     return batch.status == BatchStatus.COMPLETED and batch.succeeded == batch.total
 
 
-def show_photos(console: Console, batch: Batch) -> None:
-    """The best photos first."""
+def show_photos(console: Console, batch: Batch, *, compact: bool = False) -> None:
+    """The best photos first. ``compact`` leaves the title out, so that a row fits a narrow terminal."""
     best = batch.items.filter(status=ItemStatus.SUCCEEDED).order_by(F("quality").desc(nulls_last=True), "position")
     rows = list(best[:MOST_ROWS])
     if not rows:
         return
-    table = Table(title="Ratings, best first", title_justify="left")
-    for heading in ("Photo", "Stars", "Label", "Title", "Tags"):
-        table.add_column(heading, overflow="fold", no_wrap=heading == "Stars")
+    table = Table(title="Ratings, best first", title_justify="left", box=SIMPLE_HEAD if compact else ROUNDED)
+    table.add_column("Photo", overflow="fold")
+    table.add_column("Stars", no_wrap=True)
+    table.add_column("Label", no_wrap=True)
+    if not compact:
+        table.add_column("Title", overflow="fold")
+    table.add_column("Seen" if compact else "Tags", overflow="fold")
     for item in rows:
-        rating = item.result or {}
-        label = str(rating.get("colorLabel", ""))
-        stars = int(rating.get("starRating", 0))
-        table.add_row(
-            plain(item.input.get("filename", item.key)),
-            plain("★" * stars + "☆" * (5 - stars), "yellow"),
-            plain(label, STYLES.get(label, "")),
-            plain(rating.get("title", "")),
-            plain(", ".join(rating.get("tags", []))),
-        )
+        cells = _photo_cells(item)
+        if compact:
+            del cells[3]
+        table.add_row(*cells)
     console.print(table)
     if batch.succeeded > len(rows):
         console.print(plain(f"... and {batch.succeeded - len(rows)} more; --csv OUT writes all of them."))
+
+
+def show_sample_photos(console: Console, batch: Batch) -> None:
+    """The same for the sample of a first run."""
+    show_photos(console, batch, compact=True)
+
+
+def _photo_cells(item: Item) -> list[Text]:
+    rating: dict[str, Any] = item.result or {}
+    label, stars = str(rating.get("colorLabel", "")), int(rating.get("starRating", 0))
+    return [
+        plain(item.input.get("filename", item.key)),
+        plain("★" * stars + "☆" * (5 - stars), "yellow"),
+        plain(label, STYLES.get(label, "")),
+        plain(rating.get("title", "")),
+        plain(", ".join(rating.get("tags", []))),
+    ]
 
 
 def show_messages(console: Console, batch: Batch) -> None:
@@ -59,7 +76,7 @@ def show_messages(console: Console, batch: Batch) -> None:
     said = KeyTextTransform("status", "result")
     segments = Sum(Cast(KeyTextTransform("segments", "result"), IntegerField()))
     groups = batch.items.order_by().values("status").annotate(said=said, count=Count("pk"), segments=segments)
-    table = Table(title=f"Text messages: {batch.total}", title_justify="left")
+    table = Table(title=f"Text messages: {batch.total}", title_justify="left", box=ROUNDED)
     for heading in ("Status", "Provider says", "Messages", "Segments"):
         table.add_column(heading, justify="right" if heading in {"Messages", "Segments"} else "left")
     for group in groups.order_by("status", "said"):
@@ -80,7 +97,9 @@ def show_failures(console: Console, batch: Batch) -> None:
         console.print(plain(batch.error, "red"))
     if not rows:
         return
-    table = Table(title=f"Not succeeded: {batch.total - batch.succeeded} of {batch.total}", title_justify="left")
+    table = Table(
+        title=f"Not succeeded: {batch.total - batch.succeeded} of {batch.total}", title_justify="left", box=ROUNDED
+    )
     for heading in ("Items", "Status", "Category", "Code", "For example"):
         table.add_column(heading, overflow="fold", justify="right" if heading == "Items" else "left")
     for row in rows:

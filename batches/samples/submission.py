@@ -10,8 +10,8 @@ from batches.models import StoredFile
 from batches.samples.photos import MEDIA_TYPE, SamplePhoto, sample_photos
 from batches.states import Priority
 
-PHOTOS_AT_ONCE = 5
-"""Few at once, so that the bar of the few sample photos can be seen to move."""
+PHOTOS_AT_ONCE = 3
+"""Few at once, so that both bars can be seen to move; a real batch is rated all at once."""
 
 NAMES = ("Ada", "Ben", "Chloe", "Dmitri", "Elif", "Femi", "Grace", "Hiro", "Ines", "Jonas")
 RECIPIENTS = 20

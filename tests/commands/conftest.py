@@ -12,7 +12,9 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from tests.engine_fixture import engine as engine
+from tests.engine_fixture import engine
+
+__all__ = ["engine"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,9 @@ def test_real_photographs_are_rated_and_written(owner: User, photos: Path, tmp_p
     assert "Skipped notes.txt: The file is not a JPEG" in run.output
     assert "100 % (6/6), completed" in run.output
     rows = {row["filename"]: row for row in rows_of(tmp_path / "out.csv")}
-    assert set(rows) == {f"{name}.jpg" for name in ("'=coffee blurred", "astronaut", "chelsea", "china", "coffee", "flower")}
+    assert set(rows) == {
+        f"{name}.jpg" for name in ("'=coffee blurred", "astronaut", "chelsea", "china", "coffee", "flower")
+    }
     assert all(row["status"] == "succeeded" and row["error"] == "" for row in rows.values())
     assert int(rows["'=coffee blurred.jpg"]["starRating"]) < int(rows["coffee.jpg"]["starRating"])
     batch = Batch.objects.get()
@@ -80,13 +82,11 @@ def test_failed_photos_are_counted_by_category_and_exit_with_1(
     run = manage("rate_photos", photos, "--csv", tmp_path / "out.csv")
     assert run.code == 1
     assert "Not succeeded: 6 of 6" in run.output
-    assert "invalid_request" in run.output
+    assert "content_policy_violation" in run.output, run.output
     assert {row["status"] for row in rows_of(tmp_path / "out.csv")} == {"failed"}
 
 
-def test_a_file_of_recipients_is_texted(
-    owner: User, tmp_path: Path, manage: Manage, sandbox: SandboxServer
-) -> None:
+def test_a_file_of_recipients_is_texted(owner: User, tmp_path: Path, manage: Manage, sandbox: SandboxServer) -> None:
     people = tmp_path / "people.csv"
     people.write_text("name;phone\nAda;+12025550101\nBen;+12025550102\n", encoding="utf-8-sig")
     out = tmp_path / "out.csv"

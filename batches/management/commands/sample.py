@@ -9,10 +9,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 
-from batches.commandline.finish import PHOTO_REPORT, SMS_REPORT, watch_or_leave
+from batches.commandline.finish import watch_or_leave
 from batches.commandline.owner import DEMO_USER, find_owner
 from batches.commandline.screen import console_of, page_of, plain
-from batches.commandline.tables import all_succeeded, show_failures
+from batches.commandline.tables import all_succeeded, show_failures, show_messages, show_sample_photos
 from batches.models import Batch
 from batches.operations.rate_photos import build_photo_batch
 from batches.operations.sms import build_sms_batch
@@ -42,9 +42,9 @@ class Command(BaseCommand):
         owner = find_owner(options["user"])
         console = console_of(self.stdout)
         ended = watch_or_leave(console, submit(console, owner.pk, options["photos"]))
-        for batch, report in zip(ended, (PHOTO_REPORT, SMS_REPORT), strict=True):
+        for batch, show in zip(ended, (show_sample_photos, show_messages), strict=True):
             console.print()
-            report.show(console, batch)
+            show(console, batch)
             show_failures(console, batch)
             console.print(plain(f"Page: {page_of(batch)}"), soft_wrap=True)
         if not all(all_succeeded(batch) for batch in ended):
