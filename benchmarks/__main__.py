@@ -1,0 +1,67 @@
+"""``bin/bench``: starts whole systems, measures, prints tables for RESULTS.md."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shlex
+import sys
+from datetime import date
+from pathlib import Path
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "batchsite.settings")
+
+from benchmarks import messages, photos
+from benchmarks.stack import running_stack
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    options = argparse.ArgumentParser(
+        prog="bin/bench",
+        description="Measure photos end to end beside a bare asyncio loop, and the SMS rates. Ratios of one run count;"
+        " absolute figures say as much about the machine.",
+    )
+    options.add_argument("--items", type=int, default=10_000, help="photos per turn (default: 10000)")
+    options.add_argument("--pairs", type=int, default=5, help="interleaved pairs (default: 5)")
+    options.add_argument("--latency-ms", type=int, default=1_000, help="the sandbox's latency for photos")
+    options.add_argument("--workers", type=int, default=2, help="worker processes for the photos (default: 2)")
+    options.add_argument("--sms-workers", type=int, default=3, help="worker processes for the SMS (default: 3)")
+    options.add_argument("--sms-seconds", type=float, default=60.0, help="seconds per lane; 0: leave the SMS out")
+    options.add_argument("--output", type=Path, help="write the tables to this file as well")
+    return options
+
+
+def main() -> int:
+    """Run what was asked for."""
+    options = parser().parse_args()
+    photos.allow_many_connections()
+    tables = [heading()]
+    if options.pairs:
+        print(f"Photos: {options.pairs} pairs of {options.items:,}", flush=True)
+        with running_stack(options.workers) as stack:
+            pairs = photos.measure(stack, items=options.items, pairs=options.pairs, latency_ms=options.latency_ms)
+        tables.append(photos.report(pairs, items=options.items, latency_ms=options.latency_ms, workers=options.workers))
+    if options.sms_seconds:
+        print(f"SMS: {options.sms_seconds:.0f} s per lane", flush=True)
+        with running_stack(options.sms_workers) as stack:
+            rates = messages.measure(stack, seconds=options.sms_seconds, latency_ms=200)
+        tables.append(messages.report(rates, workers=options.sms_workers))
+    text = "\n\n".join(tables)
+    print(f"\n{text}")
+    if options.output:
+        options.output.write_text(text + "\n")
+    return 0
+
+
+def heading() -> str:
+    """When, where and how."""
+    command = shlex.join(["bin/bench", *sys.argv[1:]])
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    machine = f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.machine()}"
+    return f"## {date.today().isoformat()}: `{command}`\n\n{machine}, Python {platform.python_version()}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
