@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
+from django.db import OperationalError
 from django.db.models.functions import Now
 
 from batches.connections import PROGRESS_CHANNEL, redis_client
-from batches.live import subscriber
+from batches.live import access, snapshot, subscriber
 from batches.live.relay import current_relay
 from batches.models import Batch
 from tests.live.conftest import Connect, make_batch, publish, subscribed, until
@@ -156,6 +157,30 @@ async def test_nonsense_on_the_channel_is_survived(connect: Connect, alice: User
         redis_client().publish(PROGRESS_CHANNEL, nonsense)
     publish(batch, succeeded=1)
     await socket.until("batch:progress", succeeded=1)
+
+
+async def test_without_a_database_it_says_try_again(
+    connect: Connect, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "grant_of_token", away)
+    assert await (await connect(f"token={token}")).closed() == 1013
+
+
+@pytest.mark.usefixtures("reads_often")
+async def test_it_goes_on_when_the_database_comes_back(
+    connect: Connect, alice: User, token: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    batch = await sync_to_async(make_batch)(alice)
+    socket = await connect(f"token={token}")
+    with monkeypatch.context() as context:
+        context.setattr(snapshot, "watched", away)
+        await until(lambda: "could not do its duty: OperationalError" in caplog.text)
+    await Batch.objects.filter(pk=batch.pk).aupdate(succeeded=6)
+    await socket.until("batch:progress", succeeded=6)
+
+
+def away(*arguments: object) -> NoReturn:
+    raise OperationalError
 
 
 async def test_a_ping_is_answered_and_junk_is_not(connect: Connect, token: str) -> None:
