@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-AHEAD = 1.1
+AHEAD = 1.15
 """Faster than the limit, so that the limit decides; the excess comes back as a few snoozes."""
 BURST_SECONDS = 0.5
 
 
 @dataclass(slots=True)
 class Pace:
-    """An allowance that grows with time, up to half a second's worth (at least one)."""
+    """An allowance that grows with time, up to half a second's worth (at least two, so that fractions add up)."""
 
     per_second: float
     updated_at: float
@@ -23,7 +23,7 @@ class Pace:
 
     def available(self, now: float) -> int:
         """Whole items that may be handed out at ``now`` (monotonic seconds)."""
-        ceiling = max(1.0, self.per_second * BURST_SECONDS)
+        ceiling = max(2.0, self.per_second * BURST_SECONDS)
         grown = self.allowance + max(0.0, now - self.updated_at) * self.per_second * AHEAD
         self.allowance, self.updated_at = min(ceiling, grown), now
         return int(self.allowance)
