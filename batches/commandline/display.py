@@ -19,7 +19,6 @@ from batches.models import Batch
 from batches.states import BatchStatus
 
 PLAIN_SECONDS = 3.0
-REFRESHES_PER_SECOND = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +121,7 @@ class LiveDisplay:
         )
         self._tasks: dict[int, TaskID] = {}
         self._note = ""
-        self._live = Live(
-            get_renderable=self._render, console=console, refresh_per_second=REFRESHES_PER_SECOND, transient=False
-        )
+        self._live = Live(get_renderable=self._render, console=console, auto_refresh=False)
 
     def __enter__(self) -> Self:
         self._live.start()

@@ -19,6 +19,7 @@ from batches.states import BatchStatus, ItemStatus
 from batches.visibility import ENDED_BADLY
 
 MOST_ROWS = 40
+COMPACT_TAGS = 3
 MOST_FAILURE_KINDS = 20
 CSV_CHUNK = 2_000
 STYLES = {name: name for name in ("red", "yellow", "green", "blue")} | {"purple": "magenta"}
@@ -38,6 +39,7 @@ def show_photos(console: Console, batch: Batch, *, compact: bool = False) -> Non
     if not rows:
         return
     table = Table(title="Ratings, best first", title_justify="left", box=SIMPLE_HEAD if compact else ROUNDED)
+    table.pad_edge = not compact
     table.add_column("Photo", overflow="fold")
     table.add_column("Stars", no_wrap=True)
     table.add_column("Label", no_wrap=True)
@@ -45,13 +47,11 @@ def show_photos(console: Console, batch: Batch, *, compact: bool = False) -> Non
         table.add_column("Title", overflow="fold")
     table.add_column("Seen" if compact else "Tags", overflow="fold")
     for item in rows:
-        cells = _photo_cells(item)
-        if compact:
-            del cells[3]
-        table.add_row(*cells)
+        table.add_row(*_photo_cells(item, compact=compact))
     console.print(table)
     if batch.succeeded > len(rows):
-        console.print(plain(f"... and {batch.succeeded - len(rows)} more; --csv OUT writes all of them."))
+        hint = "" if compact else "; --csv OUT writes all of them"
+        console.print(plain(f"... and {batch.succeeded - len(rows)} more{hint}."))
 
 
 def show_sample_photos(console: Console, batch: Batch) -> None:
@@ -59,15 +59,17 @@ def show_sample_photos(console: Console, batch: Batch) -> None:
     show_photos(console, batch, compact=True)
 
 
-def _photo_cells(item: Item) -> list[Text]:
+def _photo_cells(item: Item, *, compact: bool) -> list[Text]:
     rating: dict[str, Any] = item.result or {}
     label, stars = str(rating.get("colorLabel", "")), int(rating.get("starRating", 0))
+    tags: list[str] = rating.get("tags", [])
+    title = [] if compact else [plain(rating.get("title", ""))]
     return [
         plain(item.input.get("filename", item.key)),
         plain("★" * stars + "☆" * (5 - stars), "yellow"),
         plain(label, STYLES.get(label, "")),
-        plain(rating.get("title", "")),
-        plain(", ".join(rating.get("tags", []))),
+        *title,
+        plain(", ".join(tags[:COMPACT_TAGS] if compact else tags)),
     ]
 
 
