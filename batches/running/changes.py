@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,11 @@ from batches.states import ItemStatus
 from providers.base import ErrorCategory
 
 MESSAGE_LIMIT = 2_000
+CLOSED_AT_MOST_SECONDS = 3600.0
+"""However long a provider asks everybody to wait: one odd header must not end an account for ever."""
+
+UNSTORABLE = Fault(ErrorCategory.INTERNAL, "unstorable_result", "The result could not be stored by the database.")
+NO_OUTCOME = Fault(ErrorCategory.INTERNAL, "operation_failed", "The operation returned no outcome.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +79,34 @@ def change_of(
         return Change(**common, status=ItemStatus.PENDING, delay_seconds=outcome.delay_seconds)
     common |= {"attempts": 1, "duration_ms": round(duration_seconds * 1000)}
     match outcome:
-        case Succeeded(result, quality, reference):
-            return Change(
-                **common,
-                status=ItemStatus.SUCCEEDED,
-                result=encode(result),
-                quality=quality,
-                provider_reference=clean(reference)[:100],
-            )
+        case Succeeded():
+            return _success(outcome, held, common)
         case Rejected(fault):
             return Change(**common, status=ItemStatus.FAILED, failures=1, fault=fault)
         case Unknown(fault):
             return Change(**common, status=ItemStatus.UNKNOWN, failures=1, fault=fault)
         case Retry(fault):
             return _retry(fault, held, common, elapsed_seconds)
+        case _:  # an operation of somebody else's may return anything
+            return Change(**common, status=status_of_bug(held.idempotent), failures=1, fault=NO_OUTCOME)
+
+
+def status_of_bug(idempotent: bool) -> ItemStatus:
+    """What an item becomes when our side failed around its call, which may have reached a person."""
+    return ItemStatus.FAILED if idempotent else ItemStatus.UNKNOWN
+
+
+def _success(outcome: Succeeded, held: Held, common: dict[str, Any]) -> Change:
+    try:
+        return Change(
+            **common,
+            status=ItemStatus.SUCCEEDED,
+            result=encode(outcome.result),
+            quality=_share(outcome.quality),
+            provider_reference=clean(outcome.provider_reference)[:100],
+        )
+    except (TypeError, ValueError, AttributeError, RecursionError):
+        return Change(**common, status=status_of_bug(held.idempotent), failures=1, fault=UNSTORABLE)
 
 
 def _retry(fault: Fault, held: Held, common: dict[str, Any], elapsed_seconds: float) -> Change:
@@ -102,19 +122,40 @@ def _retry(fault: Fault, held: Held, common: dict[str, Any], elapsed_seconds: fl
     )
     common |= {"failures": failures, "fault": fault}
     if limited:
-        common["closes_account_seconds"] = fault.retry_after or 0.0
+        common["closes_account_seconds"] = closed_seconds(fault)
     if delay is None:
         return Change(**common, status=ItemStatus.FAILED)
     return Change(**common, status=ItemStatus.PENDING, delay_seconds=delay)
 
 
+def closed_seconds(fault: Fault) -> float:
+    """How long a 429 closes its account for everybody: what the provider asked for, within reason."""
+    asked = fault.retry_after
+    return min(asked, CLOSED_AT_MOST_SECONDS) if asked is not None and asked > 0 else 0.0
+
+
+_ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+"""A NUL as JSON spells it; after an odd number of backslashes it is not one, but a text about one."""
+
+
 def encode(result: Mapping[str, Any]) -> str:
-    """JSON that Postgres stores: no NUL, no lone surrogate, no NaN."""
+    """JSON that Postgres stores: no NUL, no lone surrogate, no NaN. Raises for what is no JSON document."""
+    if not isinstance(result, Mapping):
+        raise TypeError("A result is a mapping.")
     try:
         document = json.dumps(result, ensure_ascii=False, allow_nan=False)
     except ValueError:
         document = json.dumps(_without_nan(result), ensure_ascii=False)
-    return clean(document.replace("\\u0000", ""))
+    if "\\u0000" in document:
+        document = _ESCAPED_NUL.sub(r"\1", document)
+    return clean(document)
+
+
+def _share(quality: float | None) -> float | None:
+    """A quality in [0, 1]; None for what is no number."""
+    if not isinstance(quality, int | float) or not math.isfinite(quality):
+        return None
+    return min(1.0, max(0.0, float(quality)))
 
 
 def clean(text: str) -> str:

@@ -17,20 +17,15 @@ from django.db import DataError, IntegrityError, InterfaceError, OperationalErro
 from gevent.event import Event
 from gevent.queue import Empty, Queue
 
-from batches.outcomes import Fault
 from batches.progress import BatchFacts
 from batches.running import record_statements as statements
-from batches.running.changes import Change
-from batches.states import ItemStatus
-from providers.base import ErrorCategory
+from batches.running.changes import UNSTORABLE, Change, status_of_bug
 
 logger = logging.getLogger(__name__)
 
 GROUP_SECONDS = 0.05
 GROUP_SIZE = 400
 RETRY_SECONDS = 0.5
-
-UNSTORABLE = Fault(ErrorCategory.INTERNAL, "unstorable_result", "The result could not be stored by the database.")
 
 
 class Recorder:
@@ -114,12 +109,14 @@ def unstorable(change: Change) -> Change:
     """The same attempt, recorded as failed because its outcome cannot be stored."""
     return replace(
         change,
-        status=ItemStatus.FAILED,
+        status=status_of_bug(change.idempotent),
+        delay_seconds=0.0,
         result=None,
         quality=None,
         provider_reference="",
         duration_ms=None,
         fault=UNSTORABLE,
+        closes_account_seconds=0.0,
     )
 
 

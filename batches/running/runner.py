@@ -23,7 +23,7 @@ from batches.limits import HORIZON_SECONDS, reserve
 from batches.operations import Attempt
 from batches.outcomes import Fault, Outcome, Rejected, Retry, Snooze, Unknown, outcome_of_error
 from batches.running import leases
-from batches.running.changes import Change, Held, change_of
+from batches.running.changes import Change, Held, change_of, closed_seconds
 from batches.running.context import BatchContext, Contexts
 from batches.running.leases import AcceptedLease, LeasedItem
 from batches.running.watch import HeldLease, Watch
@@ -269,7 +269,7 @@ class Runner:
     def _note_closed_account(self, context: BatchContext, outcome: Outcome) -> None:
         fault = getattr(outcome, "fault", None)
         if fault and fault.category == ErrorCategory.RATE_LIMIT and fault.retry_after:
-            self._watch.close_account(context.provider.alias, fault.retry_after)
+            self._watch.close_account(context.provider.alias, closed_seconds(fault))
 
     def _held(self, held: HeldLease, context: BatchContext, item: LeasedItem) -> Held:
         return Held(item, held.batch_id, held.id, context.provider.alias, context.provider.idempotent, context.policy)

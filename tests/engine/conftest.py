@@ -1,0 +1,46 @@
+"""The engine's parts in this process, on the real Postgres and Redis."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gevent
+import pytest
+
+from batches.limits import Limit
+from tests.engine.scripted import ONCE_ONLY, REPEATABLE, OnceOnly, Repeatable, Script, entry, script
+
+
+@pytest.fixture(autouse=True)
+def scripted(settings: Any) -> Iterator[Script]:
+    """The operation and the providers of these tests, and nothing of what an earlier test told them."""
+    settings.OPERATIONS = {"scripted": f"{script.__module__}.Scripted"}
+    settings.PROVIDERS = {REPEATABLE: entry(Repeatable), ONCE_ONLY: entry(OnceOnly)}
+    script.reset()
+    yield script
+    script.reset()
+
+
+@pytest.fixture
+def limit_name() -> Callable[[], str]:
+    """Names of limits that no other test uses."""
+    return lambda: f"test:{secrets.token_hex(8)}"
+
+
+@pytest.fixture
+def new_limit(limit_name: Callable[[], str]) -> Callable[..., Limit]:
+    """A limit of its own of so many permits a second."""
+
+    def make(per_second: float, **fields: Any) -> Limit:
+        return Limit(limit_name(), per_second, **fields)
+
+    return make
+
+
+def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    """Let the greenlets run until it holds."""
+    with gevent.Timeout(seconds, AssertionError("it never came true")):
+        while not condition():
+            gevent.sleep(0.005)
