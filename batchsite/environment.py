@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
+from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
+
+SHARED_ENVIRONMENT = "environment.json"
+"""In the data folder of a running bin/up: how to reach its servers."""
+
+
+def join_running_stack(folder: Path) -> None:
+    """Take what is not set from the running ``bin/up`` of this data folder, so that ``manage.py`` works beside it."""
+    shared = Path(os.environ.get("BATCHSITE_DATA") or folder) / SHARED_ENVIRONMENT
+    if os.environ.get("DATABASE_URL") or not shared.exists():
+        return
+    for name, value in json.loads(shared.read_text()).items():
+        os.environ.setdefault(name, value)
 
 
 def text(name: str, default: str = "") -> str:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import secrets
 import socket
+from collections.abc import Mapping
 from pathlib import Path
+
+from batchsite.environment import SHARED_ENVIRONMENT
 
 LARGEST_LOG_BYTES = 10_000_000
 
@@ -54,6 +58,17 @@ class DataFolder:
     def secret(self, name: str, prefix: str = "") -> str:
         """The secret of that name: made once, then always the same."""
         return kept_secret(self.path / name, prefix)
+
+    def share_environment(self, variables: Mapping[str, str]) -> None:
+        """Tell ``manage.py``, called in another terminal, how to reach the running stack."""
+        path = self.path / SHARED_ENVIRONMENT
+        path.unlink(missing_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(dict(variables)))
+
+    def withdraw_environment(self) -> None:
+        """The stack is not running any more."""
+        (self.path / SHARED_ENVIRONMENT).unlink(missing_ok=True)
 
 
 def kept_secret(path: Path, prefix: str = "") -> str:

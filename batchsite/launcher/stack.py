@@ -29,6 +29,10 @@ READY_SECONDS = 60.0
 HOPELESS_DEATHS = 4
 
 
+SHARED = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "SANDBOX_URL", "SANDBOX_PORT", "PORT", "BATCHSITE_DATA")
+"""What a command in another terminal needs to work on the running stack."""
+
+
 class Stack:
     """One data folder, its servers and its processes."""
 
@@ -46,6 +50,7 @@ class Stack:
             require_free_ports(self.environment)
             self.data.open()
             cleanup.callback(self.data.close)
+            cleanup.callback(self.data.withdraw_environment)
             self.environment |= kept_settings(self.data)
             self._start_servers(cleanup)
             self._prepare()
@@ -69,6 +74,7 @@ class Stack:
         server.stop(immediate=self.signals.insisted)
 
     def _prepare(self) -> None:
+        self.data.share_environment({name: self.environment[name] for name in SHARED if name in self.environment})
         self._manage("migrate", "--noinput", "--verbosity", "0")
         self._manage("create_demo")
 
@@ -171,6 +177,7 @@ class Stack:
         rows = {
             "Dashboard": f"{web}/",
             "Admin": f"{web}/admin/",
+            "Sign in": f"demo / {os.environ.get('DEMO_PASSWORD') or 'the API key'}",
             "API key": self.environment["DEMO_API_KEY"],
             "Flower": f"{flower}/   ({self.environment['FLOWER_BASIC_AUTH'].replace(':', ' / ', 1)})",
             "Sandbox": self.environment["SANDBOX_URL"],

@@ -70,7 +70,7 @@ def test_another_key_revokes_the_older_ones(manage: Manage, monkeypatch: pytest.
     assert ApiKey.objects.get(digest=ApiKey.digest_of(KEY)).revoked_at is None
 
 
-@pytest.mark.parametrize("key", ["", "short", "with a space in it all"])
+@pytest.mark.parametrize("key", ["", "tab\there", "with a space in it all"])
 def test_it_refuses_a_key_that_is_none(manage: Manage, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
     monkeypatch.setenv("DEMO_API_KEY", key)
     run = manage("create_demo")
