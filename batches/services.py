@@ -70,6 +70,8 @@ def retry_failed(batch: Batch, *, actor_id: int | None) -> int:
     while count := _retry_chunk(batch, actor_id):
         moved += count
     batch.refresh_from_db()
+    if moved:
+        events.announce_progress(batch)
     return moved
 
 
