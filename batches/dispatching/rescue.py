@@ -97,8 +97,7 @@ def rescue() -> tuple[int, list[BatchFacts]]:
         orphans = _orphans_of_dead(cursor, candidates)
         cursor.execute(_COUNT_DEATHS, [[orphan.id for orphan in orphans if orphan.accepted]])
         changes = [verdict(orphan, idempotent=is_idempotent(orphan.provider)) for orphan in orphans]
-        written = statements.write_items(cursor, changes)
-        applied = [change for change in changes if change.item_id in written]
+        applied, _ = statements.write_items(cursor, changes)
         facts = statements.count(cursor, applied, Counter())
         statements.write_errors(cursor, applied)
         statements.write_histograms(cursor, applied)

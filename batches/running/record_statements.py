@@ -25,7 +25,7 @@ _WRITE_ITEMS = """
         ) AS change (item_id, lease_id, attempt_id, status, delay, attempts, failures, result,
                      quality, provider_reference, duration_ms, category, code, message)
     ), held AS (
-        SELECT item.id FROM batches_item AS item JOIN change ON item.id = change.item_id
+        SELECT item.id, item.lease_id FROM batches_item AS item JOIN change ON item.id = change.item_id
          WHERE item.lease_id = change.lease_id AND item.status = 'running'
          ORDER BY item.id FOR UPDATE OF item
     )
@@ -49,14 +49,17 @@ _WRITE_ITEMS = """
            error_code = change.code,
            error_message = change.message,
            finished_at = CASE WHEN change.status = 'pending' THEN NULL ELSE clock_timestamp() END
-      FROM change JOIN held ON held.id = change.item_id
+      FROM change JOIN held ON held.id = change.item_id AND held.lease_id = change.lease_id
      WHERE item.id = change.item_id
-    RETURNING item.id
+    RETURNING change.item_id, change.lease_id
 """
 
 
-def write_items(cursor: CursorWrapper, group: Sequence[Change]) -> set[int]:
-    """Write every item that its lease still holds, and return their ids."""
+def write_items(cursor: CursorWrapper, group: Sequence[Change]) -> tuple[list[Change], list[Change]]:
+    """Write every item that its lease still holds; returns the changes that were applied, and those refused.
+
+    A group may hold two changes of one item, of a lease that was lost and of the next: only the latter is written.
+    """
     final_faults = [change.fault if change.status in FINAL_ITEM_STATUSES else None for change in group]
     cursor.execute(
         _WRITE_ITEMS,
@@ -77,7 +80,12 @@ def write_items(cursor: CursorWrapper, group: Sequence[Change]) -> set[int]:
             [clean(fault.message)[:MESSAGE_LIMIT] if fault else "" for fault in final_faults],
         ],
     )
-    return {row[0] for row in cursor.fetchall()}
+    written = set(cursor.fetchall())
+    applied: list[Change] = []
+    refused: list[Change] = []
+    for change in group:
+        (applied if (change.item_id, change.lease_id) in written else refused).append(change)
+    return applied, refused
 
 
 _SETTLE_UNKNOWN = """

@@ -10,10 +10,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import gevent
-from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connection, transaction
+from django.db import Error, InterfaceError, InternalError, OperationalError, connection, transaction
 from gevent.event import Event
 from gevent.queue import Empty, Queue
 
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 GROUP_SECONDS = 0.05
 GROUP_SIZE = 400
 RETRY_SECONDS = 0.5
+LIMIT_EXCEEDED = "54"
+"""The class of SQLSTATEs for a document too large or too deep: a fault of the data, though not called one."""
 
 
 class Recorder:
@@ -78,13 +81,17 @@ class Recorder:
         return group
 
     def _commit_until_done(self, group: Sequence[Change]) -> None:
-        """Only a connection fault is worth repeating; the outcomes wait here until the database is back."""
+        """The outcomes wait here until the database is back. Nothing may end this loop: everything waits behind it.
+
+        A group that was written in part is tried as a whole: what was written lost its lease with that.
+        """
         while True:
             try:
                 self._commit(group)
-            except (OperationalError, InterfaceError) as error:
+            except Exception as error:
                 logger.warning("Recording %d outcomes waits for the database: %s", len(group), type(error).__name__)
-                connection.close()
+                with suppress(Error):
+                    connection.close()
                 gevent.sleep(RETRY_SECONDS)
             else:
                 return
@@ -93,7 +100,9 @@ class Recorder:
         """Write the group; on a data error halve it until the culprit stands alone, and fail only that one."""
         try:
             facts = write(group)
-        except (DataError, IntegrityError) as error:
+        except Exception as error:
+            if is_fault_of_database(error):
+                raise
             if len(group) > 1:
                 middle = len(group) // 2
                 self._commit(group[:middle])
@@ -103,6 +112,13 @@ class Recorder:
             facts = write([unstorable(group[0])])
         for fact in facts:
             self._on_recorded(fact)
+
+
+def is_fault_of_database(error: Exception) -> bool:
+    """Whether another moment may help; anything else is blamed on what was to be written."""
+    if not isinstance(error, OperationalError | InterfaceError | InternalError):
+        return False
+    return not str(getattr(error.__cause__, "sqlstate", "")).startswith(LIMIT_EXCEEDED)
 
 
 def unstorable(change: Change) -> Change:
@@ -124,9 +140,8 @@ def write(group: Sequence[Change]) -> list[BatchFacts]:
     """Commit one group and return the facts of every batch whose counters changed."""
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            written = statements.write_items(cursor, group)
-            settled = statements.settle_unknown(cursor, [c for c in group if c.item_id not in written])
-            applied = [change for change in group if change.item_id in written]
+            applied, refused = statements.write_items(cursor, group)
+            settled = statements.settle_unknown(cursor, refused)
             facts = statements.count(cursor, applied, settled)
             statements.write_errors(cursor, applied)
             statements.write_histograms(cursor, applied)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db import connection
 from django.utils import timezone
 
 from batches.backoff import RetryPolicy
@@ -85,11 +85,8 @@ def held(item: LeasedItem | None = None, *, idempotent: bool = True, policy: Ret
 
 def expire(*lease_ids: int) -> None:
     """Let leases be dead, as if their worker had been silent for twenty seconds."""
-    sql = (
-        "UPDATE batches_lease SET expires_at = now() - interval '1 second', created_at = now() - interval '30 seconds'"
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(f"UPDATE batches_lease SET {past} WHERE id = ANY(%s)", [list(lease_ids)])
+    past = timezone.now() - timedelta(seconds=30)
+    Lease.objects.filter(id__in=lease_ids).update(expires_at=past, created_at=past)
 
 
 def statuses(batch: Batch) -> list[str]:

@@ -34,7 +34,7 @@ LIMITED = Fault(ErrorCategory.RATE_LIMIT, "too_many", "Too many requests.", retr
 
 
 def written(outcome: Outcome, *, policy: RetryPolicy = PATIENT, item: LeasedItem | None = None, **facts: Any) -> Change:
-    facts = {"attempt_id": ATTEMPT, "duration_seconds": 1.5} | facts
+    facts = {"attempt_id": ATTEMPT, "duration_seconds": 1.5, **facts}
     return change_of(outcome, held(item, policy=policy), **facts)
 
 
