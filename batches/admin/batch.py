@@ -20,15 +20,15 @@ class BatchAdmin(ReadOnlyAdmin[Batch]):
     """Everybody's batches, newest first."""
 
     list_display = (
-        "public_id",
-        "name",
-        "owner",
-        "operation",
-        "provider",
+        "title",
         "status",
         "share",
-        "failed",
         "total",
+        "failed",
+        "unknown",
+        "owner",
+        "provider",
+        "priority",
         "created_at",
     )
     list_filter = ("status", "channel", "priority")
@@ -47,6 +47,11 @@ class BatchAdmin(ReadOnlyAdmin[Batch]):
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Who may use the actions: whoever was given the right to change batches."""
         return bool(request.user.has_perm("batches.change_batch"))
+
+    @admin.display(description="batch", ordering="id")
+    def title(self, batch: Batch) -> str:
+        """Its name, and without one what it does."""
+        return batch.name or f"{batch.operation} {batch.public_id}"
 
     @admin.display(description="progress")
     def share(self, batch: Batch) -> str:

@@ -53,6 +53,7 @@ class IdempotentReply(models.Model):
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
+        verbose_name_plural = "idempotent replies"
         constraints = (models.UniqueConstraint(fields=["owner", "key"], name="idempotent_reply_key"),)
         indexes = (models.Index(fields=["created_at"], name="idempotent_reply_age"),)  # the daily sweep
 

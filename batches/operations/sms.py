@@ -44,7 +44,7 @@ def build_sms_batch(owner_id: int, payload: Mapping[str, Any]) -> NewBatch:
         items=recipients.items,
         parameters={"text": text},
         options=options,
-        name=name,
+        name=name or f"Text message to {len(recipients.items):,} recipients",
         description=description,
         warnings=[*recipients.warnings(), *fields.warnings],
     )
