@@ -10,6 +10,7 @@ travels the solo lane in small groups, after a third alone, and only dying twice
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -30,6 +31,8 @@ SOLO_GROUP = 25
 ALONE_DEATHS = 3
 POISON_DEATHS = 5
 RESCUE_LIMIT = 200
+FROZEN_SECONDS = 5.0
+"""A database that took so long to name the dead leases was frozen: their workers could not renew them either."""
 
 WORKER_DIED = Fault(
     ErrorCategory.INTERNAL,
@@ -88,10 +91,11 @@ def _final(change: Change, status: ItemStatus, fault: Fault) -> Change:
 
 def rescue() -> tuple[int, list[BatchFacts]]:
     """Return the items of dead leases; how many leases there were, and the facts of batches whose counts changed."""
+    asked_at = time.monotonic()
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_DEAD_LEASES, [RESCUE_LIMIT])
         candidates = [row[0] for row in cursor.fetchall()]
-        if not candidates:
+        if not candidates or time.monotonic() - asked_at > FROZEN_SECONDS:
             return 0, []
         cursor.execute(_LOCK_ITEMS, [candidates])
         orphans = _orphans_of_dead(cursor, candidates)
