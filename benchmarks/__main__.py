@@ -6,14 +6,15 @@ import argparse
 import os
 import platform
 import shlex
+import statistics
 import sys
 from datetime import date
 from pathlib import Path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "batchsite.settings")
 
-from benchmarks import messages, photos
-from benchmarks.stack import running_stack
+from benchmarks import messages, naive, photos
+from benchmarks.stack import Stack, running_stack
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--workers", type=int, default=2, help="worker processes for the photos (default: 2)")
     options.add_argument("--sms-workers", type=int, default=3, help="worker processes for the SMS (default: 3)")
     options.add_argument("--sms-seconds", type=float, default=60.0, help="seconds per lane; 0: leave the SMS out")
+    options.add_argument("--naive-items", type=int, default=2_000, help="photos for naive Celery; 0: leave it out")
     options.add_argument("--output", type=Path, help="write the tables to this file as well")
     return options
 
@@ -42,7 +44,11 @@ def main() -> int:
         print(f"Photos: {options.pairs} pairs of {options.items:,}", flush=True)
         with running_stack(options.workers) as stack:
             pairs = photos.measure(stack, items=options.items, pairs=options.pairs, latency_ms=options.latency_ms)
+            peer = measure_naive(stack, options)
         tables.append(photos.report(pairs, items=options.items, latency_ms=options.latency_ms, workers=options.workers))
+        if peer:
+            engine = statistics.median(pair.engine for pair in pairs)
+            tables.append(naive.report(peer, engine, items=options.naive_items))
     if options.sms_seconds:
         print(f"SMS: {options.sms_seconds:.0f} s per lane", flush=True)
         with running_stack(options.sms_workers) as stack:
@@ -53,6 +59,16 @@ def main() -> int:
     if options.output:
         options.output.write_text(text + "\n")
     return 0
+
+
+def measure_naive(stack: Stack, options: argparse.Namespace) -> float:
+    """Items a second of naive Celery in the same run; 0 when it was left out."""
+    if not options.naive_items:
+        return 0.0
+    print(f"Naive Celery: {options.naive_items:,} photos", flush=True)
+    rate = naive.measure(stack, items=options.naive_items, latency_ms=options.latency_ms)
+    print(f"  {rate:,.0f}/s", flush=True)
+    return rate
 
 
 def heading() -> str:

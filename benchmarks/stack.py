@@ -25,7 +25,8 @@ READY_SECONDS = 180.0
 class Stack:
     """A running system: its API and the controls of its sandbox."""
 
-    def __init__(self, port: int, key: str) -> None:
+    def __init__(self, port: int, key: str, data: Path) -> None:
+        self.data = data
         self.port = port
         self.sandbox_port = port + 1
         self._key = key
@@ -33,6 +34,10 @@ class Stack:
     def call(self, method: str, path: str, content: Any = None) -> Any:
         """One call of the API; the JSON answer."""
         return request(self.port, method, path, content, {"Authorization": f"Bearer {self._key}"})
+
+    def environment(self) -> dict[str, str]:
+        """The variables by which another process reaches this system's Postgres and Redis."""
+        return {**os.environ, **json.loads((self.data / "environment.json").read_text())}
 
     def sandbox(self, method: str, path: str, content: Any = None) -> Any:
         """One call of the sandbox's controls."""
@@ -68,7 +73,7 @@ def running_stack(workers: int) -> Iterator[Stack]:
         )
     try:
         wait_until_ready(process, port, folder / "up.log")
-        yield Stack(port, key)
+        yield Stack(port, key, folder / "data")
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(120)
