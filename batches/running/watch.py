@@ -14,6 +14,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 
 import gevent
 from django.conf import settings
@@ -28,6 +29,8 @@ RENEW_SECONDS = 5.0
 HEARTBEAT_SECONDS = 2.0
 STALE_SECONDS = 3.0
 LEASE_MARGIN_SECONDS = 2.0
+NOTED_SECONDS = 5.0
+"""An account closed by an answer here counts as closed for so long, whether or not it is recorded by then."""
 
 
 class HeldLease:
@@ -51,6 +54,7 @@ class Watch:
         self._leases: dict[int, HeldLease] = {}
         self._stopped: frozenset[int] = frozenset()
         self._closed_until: dict[str, float] = {}
+        self._noted: dict[str, tuple[float, float]] = {}
         self._read_at = 0.0
         self._beaten_at = 0.0
         self._greenlets: list[gevent.Greenlet[..., None]] = []
@@ -83,7 +87,10 @@ class Watch:
 
     def close_account(self, alias: str, seconds: float) -> None:
         """Known here at once; everybody else reads it from the database."""
-        self._closed_until[alias] = max(self._closed_until.get(alias, 0.0), time.monotonic() + seconds)
+        now = time.monotonic()
+        until = max(self._closed_until.get(alias, 0.0), now + seconds)
+        self._closed_until[alias] = until
+        self._noted[alias] = (now, until)
 
     def seconds_closed(self, alias: str) -> float:
         """How much longer the account is closed; 0 when it is open."""
@@ -105,11 +112,14 @@ class Watch:
 
     def _repeat(self, action: Callable[[], None], interval: float) -> None:
         while True:
+            # Whatever happens: without these loops nothing starts here, or nothing ends.
             try:
                 action()
             except Error as error:
                 logger.warning("The database did not answer: %s", type(error).__name__)
-            finally:
+            except Exception:
+                logger.exception("A look or a renewal failed")
+            with suppress(Error):
                 connection.close()
             gevent.sleep(interval)
 
@@ -128,11 +138,16 @@ class Watch:
                 "SELECT alias, EXTRACT(EPOCH FROM closed_until - now())::float8"
                 "  FROM batches_provideraccount WHERE closed_until > now()"
             )
-            self._closed_until = {alias: now + seconds for alias, seconds in cursor.fetchall()}
+            self._closed_until = self._with_noted({alias: now + seconds for alias, seconds in cursor.fetchall()}, now)
             self._read_at = now
             if now - self._beaten_at >= HEARTBEAT_SECONDS:
                 heartbeat(self.boot_id, "worker", dict(settings.WORKER_CAPACITY), self.in_flight)
                 self._beaten_at = now
+
+    def _with_noted(self, recorded: dict[str, float], now: float) -> dict[str, float]:
+        """What the database knows, and what it does not know yet."""
+        self._noted = {alias: note for alias, note in self._noted.items() if now - note[0] < NOTED_SECONDS}
+        return recorded | {alias: max(until, recorded.get(alias, 0.0)) for alias, (_, until) in self._noted.items()}
 
     def _renew(self) -> None:
         if not self._leases:
