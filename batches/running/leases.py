@@ -28,11 +28,12 @@ class LeasedItem:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedLease:
-    """A lease that is ours, with its items."""
+    """A lease that is ours, with its items. ``runs``: whether its batch was still running at that moment."""
 
     id: int
     batch_id: int
     lane: str
+    runs: bool
     items: tuple[LeasedItem, ...]
 
 
@@ -43,9 +44,11 @@ _ACCEPT = f"""
          WHERE id = %s AND worker = '' AND expires_at > now()
         RETURNING id, batch_id, lane
     )
-    SELECT accepted.batch_id, accepted.lane, item.id, item.key, item.input, item.attempts, item.failures,
+    SELECT accepted.batch_id, accepted.lane, COALESCE(batch.status = 'running', false),
+           item.id, item.key, item.input, item.attempts, item.failures,
            COALESCE(EXTRACT(EPOCH FROM now() - item.first_attempt_at), 0)::float8
       FROM accepted JOIN batches_item AS item ON item.lease_id = accepted.id
+      LEFT JOIN batches_batch AS batch ON batch.id = accepted.batch_id
      ORDER BY item.id
 """
 
@@ -57,8 +60,18 @@ def accept(lease_id: int, worker: str) -> AcceptedLease | None:
         rows = cursor.fetchall()
     if not rows:
         return None
-    items = tuple(LeasedItem(row[2], row[3], json.loads(row[4]), row[5], row[6], row[7]) for row in rows)
-    return AcceptedLease(lease_id, rows[0][0], rows[0][1], items)
+    batch_id, lane, runs = rows[0][:3]
+    items = tuple(LeasedItem(key, name, json.loads(given), *counts) for _, _, _, key, name, given, *counts in rows)
+    return AcceptedLease(lease_id, batch_id, lane, runs, items)
+
+
+def hand_back(lease_id: int, worker: str) -> None:
+    """Let another worker accept the lease: nothing of it was begun here."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE batches_lease SET worker = '', accepted_at = NULL WHERE id = %s AND worker = %s",
+            [lease_id, worker],
+        )
 
 
 _RENEW = f"""

@@ -9,6 +9,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 import gevent
 import redis
@@ -77,20 +78,40 @@ class Runner:
         accepted = leases.accept(lease_id, self.boot_id)
         if accepted is None:
             return
+        if accepted.lane == SOLO_LANE and self._solo.locked():
+            # Waiting here it would be blamed when the one that runs ends this worker.
+            leases.hand_back(lease_id, self.boot_id)
+            return
         held = self._watch.add(accepted, accepted_at)
+        waiting = list(accepted.items)
+        try:
+            self._run_accepted(held, accepted, waiting)
+        finally:
+            # Whatever stopped it, also a kill: an item left in a lease that is renewed would be running for ever.
+            for item in waiting:
+                self._record(change_of(Snooze(NO_PERMIT_SNOOZE_SECONDS), _stranger(held, item)))
+
+    def _run_accepted(self, held: HeldLease, accepted: AcceptedLease, waiting: list[LeasedItem]) -> None:
+        """Start the items; each leaves ``waiting`` with its greenlet or its record."""
+        if not accepted.runs:
+            self._give_back(held, waiting, Snooze())
+            return
         try:
             context = self._contexts.get(accepted.batch_id)
         except Exception as error:
-            self._give_back(held, accepted, error)
+            # Later, when the database is back; never, when this worker lacks the provider.
+            logger.error("Lease %d of batch %d cannot run: %s", held.id, held.batch_id, type(error).__name__)
+            later = Snooze(NO_PERMIT_SNOOZE_SECONDS)
+            self._give_back(held, waiting, later if isinstance(error, Error) else Rejected(MISCONFIGURED))
             return
         finally:
             connection.close()
         if accepted.lane == SOLO_LANE:
             with self._solo:
-                self._start_items(held, context, accepted)
+                self._start_items(held, context, waiting)
                 self._wait_for(held)
         else:
-            self._start_items(held, context, accepted)
+            self._start_items(held, context, waiting)
 
     def drain(self, timeout_seconds: float) -> None:
         """Wait for the calls in flight; what is still running then is abandoned and recorded as such."""
@@ -100,48 +121,42 @@ class Runner:
         for pool in self._pools.values():
             pool.kill(Abandoned, timeout=5)
 
-    def _give_back(self, held: HeldLease, accepted: AcceptedLease, error: Exception) -> None:
-        """The batch cannot be read: later, when the database is back; never, when this worker lacks its provider."""
-        logger.error("Lease %d of batch %d cannot run: %s", held.id, held.batch_id, type(error).__name__)
-        outcome = Snooze(NO_PERMIT_SNOOZE_SECONDS) if isinstance(error, Error) else Rejected(MISCONFIGURED)
-        policy = RetryPolicy(max_retries=None, window_seconds=0, backoff_seconds=None)
-        for item in accepted.items:
-            self._record(change_of(outcome, Held(item, held.batch_id, held.id, "", True, policy)))
+    def _give_back(self, held: HeldLease, waiting: list[LeasedItem], outcome: Outcome) -> None:
+        while waiting:
+            self._record(change_of(outcome, _stranger(held, waiting.pop())))
 
     def _wait_for(self, held: HeldLease) -> None:
         while held.remaining > 0 and not self.stopping.is_set() and not self._watch.is_lost(held):
             gevent.sleep(0.05)
 
-    def _start_items(self, held: HeldLease, context: BatchContext, accepted: AcceptedLease) -> None:
-        waiting = list(accepted.items)
+    def _start_items(self, held: HeldLease, context: BatchContext, waiting: list[LeasedItem]) -> None:
         slots: list[float | None] = [None] * len(waiting)
         if context.limits and not self.stopping.is_set():
-            waiting, slots = self._with_permits(held, context, waiting)
+            slots = self._take_permits(held, context, waiting)
         pool = self._pools[context.channel]
-        for item, slot in zip(waiting, slots, strict=True):
+        for slot in slots:
             while not self.stopping.is_set() and not pool.wait_available(timeout=0.5):
                 pass
             if self.stopping.is_set():
-                self._record(change_of(Snooze(), self._held(held, context, item)))
+                self._record(change_of(Snooze(), self._held(held, context, waiting[0])))
             else:
-                pool.spawn(self._run_item, held, context, item, slot)
+                pool.spawn(self._run_item, held, context, waiting[0], slot)
+            del waiting[0]
 
-    def _with_permits(
-        self, held: HeldLease, context: BatchContext, items: list[LeasedItem]
-    ) -> tuple[list[LeasedItem], list[float | None]]:
+    def _take_permits(self, held: HeldLease, context: BatchContext, waiting: list[LeasedItem]) -> list[float | None]:
         """Reserve a slot per item; those without one within the horizon are snoozed until theirs may be near."""
         try:
-            reservation = reserve(context.limits, len(items))
+            reservation = reserve(context.limits, len(waiting))
         except redis.RedisError as error:
             logger.warning("No permits without Redis: %s", type(error).__name__)
-            for item in items:
-                self._record(change_of(Snooze(NO_PERMIT_SNOOZE_SECONDS), self._held(held, context, item)))
-            return [], []
+            self._give_back(held, waiting, Snooze(NO_PERMIT_SNOOZE_SECONDS))
+            return []
         granted = len(reservation.slots)
-        for index, item in enumerate(items[granted:]):
+        for index, item in enumerate(waiting[granted:]):
             delay = reservation.next_wait_seconds + index * reservation.spacing_seconds
             self._record(change_of(_until_near(delay), self._held(held, context, item)))
-        return items[:granted], list(reservation.slots)
+        del waiting[granted:]
+        return list(reservation.slots)
 
     def _run_item(self, held: HeldLease, context: BatchContext, item: LeasedItem, slot: float | None) -> None:
         attempt_id = uuid.uuid4()
@@ -161,16 +176,21 @@ class Runner:
             # Only the marks before the call use the database, so nothing was sent.
             logger.warning("Item %d could not be marked as started: %s", item.id, type(error).__name__)
             outcome = Snooze(NO_PERMIT_SNOOZE_SECONDS)
+        except BaseException as error:
+            # Also SystemExit and a deadline that came a moment late: an item without a record is running for ever.
+            logger.error("Item %d: %s outside of its call", item.id, type(error).__name__)
+            outcome = Snooze(NO_PERMIT_SNOOZE_SECONDS) if called is None else self._bug(context, error)
         ended = time.monotonic()
-        self._record(
-            change_of(
-                outcome,
-                self._held(held, context, item),
-                attempt_id=attempt_id if called is not None else None,
-                duration_seconds=ended - called if called is not None else 0.0,
-                elapsed_seconds=item.elapsed_seconds + (ended - ran),
-            )
-        )
+        facts: dict[str, Any] = {
+            "attempt_id": attempt_id if called is not None else None,
+            "duration_seconds": ended - called if called is not None else 0.0,
+            "elapsed_seconds": item.elapsed_seconds + (ended - ran),
+        }
+        try:
+            change = change_of(outcome, self._held(held, context, item), **facts)
+        except Exception as error:
+            change = change_of(self._bug(context, error), self._held(held, context, item), **facts)
+        self._record(change)
 
     def _wait_for_start(
         self, held: HeldLease, context: BatchContext, item: LeasedItem, slot: float | None, attempt_id: uuid.UUID
@@ -185,8 +205,9 @@ class Runner:
         self, held: HeldLease, context: BatchContext, item: LeasedItem, slot: float | None, attempt_id: uuid.UUID
     ) -> Snooze | None:
         """Commit the start before the bytes leave, because afterwards nobody could tell whether they did."""
+        lead = START_LEAD_SECONDS
         while True:
-            self._sleep_until(slot - START_LEAD_SECONDS if slot is not None else None)
+            self._sleep_until(slot - lead if slot is not None else None)
             refusal = self._gate(held, context)
             if refusal is not None:
                 return refusal
@@ -205,6 +226,8 @@ class Runner:
                 connection.close()
             if refusal is not None:
                 return refusal
+            # The database is slow: with the same lead the next slot would be missed as well, and the next.
+            lead = min(HORIZON_SECONDS, lead * 2)
             slot, refusal = self._reserve_again(context)
             if refusal is not None:
                 return refusal
@@ -262,7 +285,7 @@ class Runner:
         finally:
             deadline.close()
 
-    def _bug(self, context: BatchContext, error: Exception) -> Outcome:
+    def _bug(self, context: BatchContext, error: BaseException) -> Outcome:
         fault = Fault(ErrorCategory.INTERNAL, "operation_failed", f"The operation failed: {type(error).__name__}.")
         return Rejected(fault) if context.provider.idempotent else Unknown(fault)
 
@@ -273,6 +296,12 @@ class Runner:
 
     def _held(self, held: HeldLease, context: BatchContext, item: LeasedItem) -> Held:
         return Held(item, held.batch_id, held.id, context.provider.alias, context.provider.idempotent, context.policy)
+
+
+def _stranger(held: HeldLease, item: LeasedItem) -> Held:
+    """An item of a batch that this worker could not or need not read; nothing of it was called."""
+    policy = RetryPolicy(max_retries=None, window_seconds=0, backoff_seconds=None)
+    return Held(item, held.batch_id, held.id, "", True, policy)
 
 
 def _until_near(wait_seconds: float) -> Snooze:
