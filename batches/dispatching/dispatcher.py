@@ -117,8 +117,12 @@ class Dispatcher:
         if window.workers == 0 or not window.batches:
             return
         self._publish(rescue.claim_suspects(window.workers), now)
-        while self._claim_once(window, now) >= claim.FULL_CLAIM and not self._stopping.is_set():
+        while self._claim_once(window, now) >= claim.FULL_CLAIM and self._may_claim_more(now):
             window = read_window()
+
+    def _may_claim_more(self, now: float) -> bool:
+        """Not while nothing can be published: the same items would be claimed and given back for ever."""
+        return self._publication.is_open(now) and not self._stopping.is_set()
 
     def _claim_once(self, window: Window, now: float) -> int:
         shares, routes = self._allotment.shares(window, now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 
 from celery import Celery
@@ -38,14 +39,18 @@ class Publication:
         """Send a message per (lease id, lane); returns the ids that were not sent."""
         if not leases:
             return []
-        for index, (lease_id, lane) in enumerate(leases):
-            try:
+        sent = 0
+        try:
+            redis_client().ping()  # fails within two seconds; Celery's own connection would try for six
+            for lease_id, lane in leases:
                 self._app.send_task(RUN_LEASE, args=[lease_id], queue=lane, retry=False, ignore_result=True)
-            except (BrokerError, RedisError, OSError) as error:
-                logger.warning("%d leases were not published: %s", len(leases) - index, type(error).__name__)
-                self._closed_until = now + self._pause
-                self._pause = min(LAST_PAUSE_SECONDS, self._pause * 2)
-                return [lease_id for lease_id, _ in leases[index:]]
+                sent += 1
+        except (BrokerError, RedisError, OSError) as error:
+            logger.warning("%d leases were not published: %s", len(leases) - sent, type(error).__name__)
+            # From when it failed: a try may take longer than the pause.
+            self._closed_until = max(now, time.monotonic()) + self._pause
+            self._pause = min(LAST_PAUSE_SECONDS, self._pause * 2)
+            return [lease_id for lease_id, _ in leases[sent:]]
         self._pause = FIRST_PAUSE_SECONDS
         return []
 

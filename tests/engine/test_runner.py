@@ -12,6 +12,8 @@ import pytest
 import redis
 from django.db import OperationalError
 from django.utils import timezone
+from redis.backoff import NoBackoff
+from redis.retry import Retry as RedisRetry
 
 from batches import limits
 from batches.dispatching import rescue
@@ -275,24 +277,24 @@ def test_a_bug_in_an_operation_ends_its_item_and_nothing_else(
 
 
 @pytest.mark.parametrize(
-    ("act", "options", "status", "failures"),
+    ("act", "options", "written"),
     [
-        (fail(permanent=True), {}, "failed", 1),
-        (fail(ErrorCategory.TIMEOUT), {}, "pending", 1),
-        (fail(ErrorCategory.TIMEOUT), ONCE, "unknown", 1),
-        (fail(ErrorCategory.NETWORK, surely_not_sent=True), ONCE, "pending", 1),
-        (too_many(None), ONCE, "pending", 0),
-        (fail(ErrorCategory.SERVER), {"max_retries": 0}, "failed", 1),
+        (fail(permanent=True), {}, ("failed", 1, 1)),
+        (fail(ErrorCategory.TIMEOUT), {}, ("pending", 1, 1)),
+        (fail(ErrorCategory.TIMEOUT), ONCE, ("unknown", 1, 1)),
+        (fail(ErrorCategory.NETWORK, surely_not_sent=True), ONCE, ("pending", 1, 1)),
+        (too_many(None), ONCE, ("pending", 1, 0)),
+        (fail(ErrorCategory.SERVER), {"max_retries": 0}, ("failed", 1, 1)),
     ],
 )
 def test_an_error_of_the_provider_is_recorded_by_what_it_means(
-    engine: Engine, scripted: Script, act: Callable[[Attempt], Outcome], options: Any, status: str, failures: int
+    engine: Engine, scripted: Script, act: Callable[[Attempt], Outcome], options: Any, written: tuple[str, int, int]
 ) -> None:
     scripted.act = act
     batch = new_batch(1, **options)
     finish(engine, batch)
     (item,) = items(batch)
-    assert (item.status, item.attempts, item.failures) == (status, 1, failures)
+    assert (item.status, item.attempts, item.failures) == written
 
 
 @pytest.mark.parametrize("fields", [{"provider": "removed"}, {"operation": "removed"}])
@@ -482,7 +484,7 @@ def test_a_mark_that_fails_sends_nothing(engine: Engine, scripted: Script, monke
 def test_without_redis_nothing_limited_is_called_and_nothing_is_spent(
     engine: Engine, scripted: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    closed_port = redis.Redis(host="127.0.0.1", port=1, socket_connect_timeout=1)
+    closed_port = redis.Redis(host="127.0.0.1", port=1, retry=RedisRetry(NoBackoff(), 0))
     monkeypatch.setattr(limits, "redis_client", lambda: closed_port)
     batch, free = new_batch(3, rate_limit=600.0), new_batch(2)
     run(engine, batch)
