@@ -19,6 +19,8 @@ from batches.problems import InvalidInput, Problem
 IMAGE_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif"}
 """The kinds of image that vision models take, by Pillow's name."""
 
+LINES_TYPE = "application/jsonl"
+LINES_TYPES = frozenset({LINES_TYPE, "application/x-ndjson", "application/x-jsonlines", "application/ndjson"})
 UNKNOWN_TYPE = "application/octet-stream"
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,40}/[a-z0-9][a-z0-9.+-]{0,57}")
 
@@ -33,7 +35,12 @@ class Upload:
 
     name: str
     media_type: str
-    content: bytes
+    content: bytes | File[bytes]
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return len(self.content) if isinstance(self.content, bytes) else int(self.content.size)
 
 
 def image_type(content: bytes) -> str | None:
@@ -60,6 +67,21 @@ def check_upload(name: str, media_type: str, content: bytes, *, path: str = "fil
     return Upload(_clean_name(name), actual or declared, content)
 
 
+def is_list_of_items(name: str, media_type: str) -> bool:
+    """Whether a file says it is JSON lines: such files may be large, and are stored as they stream in."""
+    declared = media_type.partition(";")[0].strip().lower()
+    return declared in LINES_TYPES or name.lower().endswith((".jsonl", ".ndjson"))
+
+
+def check_lines(name: str, content: File[bytes], *, path: str = "file") -> Upload:
+    """A file of JSON lines that will be stored; its lines are checked when a batch is made of it."""
+    if not content.size:
+        raise InvalidInput([Problem(path, "The file is empty.", "empty")])
+    if content.size > settings.MAX_UPLOAD_BYTES:
+        raise InvalidInput([Problem(path, f"The file has more than {settings.MAX_UPLOAD_BYTES} bytes.", "too_large")])
+    return Upload(_clean_name(name), LINES_TYPE, content)
+
+
 def _clean_name(name: str) -> str:
     last = PurePosixPath(name.replace("\\", "/")).name
     return "".join(character for character in last if character.isprintable())[:255] or "file"
@@ -79,8 +101,10 @@ def store_uploads(owner_id: int, uploads: Sequence[Upload]) -> list[StoredFile]:
             owner_id=owner_id,
             name=upload.name,
             media_type=upload.media_type,
-            size=len(upload.content),
-            content=ContentFile(upload.content, name=upload.name),
+            size=upload.size,
+            content=ContentFile(upload.content, name=upload.name)
+            if isinstance(upload.content, bytes)
+            else upload.content,
         )
         for upload in uploads
     ]

@@ -50,6 +50,14 @@ class NewItem:
     input: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A stored file of JSON lines that was checked to its end: ``number`` items."""
+
+    file_id: int
+    number: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewBatch:
     """A validated submission: ``provider`` is an alias of the registry."""
@@ -64,3 +72,5 @@ class NewBatch:
     subject: str = ""
     mode: str = "fast"
     warnings: Sequence[str] = ()
+    source: Source | None = None
+    """Items in a stored file, loaded after the submit; then ``items`` is empty."""

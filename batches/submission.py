@@ -18,6 +18,7 @@ from batches.states import BatchStatus
 def submit_batch(*, owner_id: int, new: NewBatch) -> Batch:
     """Store a validated batch and its items together and return it; either all of it exists or nothing.
 
+    The items of a ``source`` follow: the dispatcher loads them in committed chunks, and they run meanwhile.
     It never waits on Redis: the dispatcher finds the batch in Postgres, and watchers are told after the commit by a
     thread of its own. A batch with ``auto_start`` and no schedule is running at once.
     """
@@ -54,8 +55,9 @@ def _create(owner_id: int, new: NewBatch) -> Batch:
         retry_window_seconds=options.retry_window_seconds,
         backoff_ms=options.backoff_ms,
         timeout_ms=options.timeout_ms,
-        total=len(new.items),
-        loaded_at=Now(),
+        total=new.source.number if new.source else len(new.items),
+        source_id=new.source.file_id if new.source else None,
+        loaded_at=None if new.source else Now(),
         started_at=Now() if starts_now else None,
     )
 

@@ -173,6 +173,7 @@ BATCH_RETENTION_DAYS = environment.integer("BATCH_RETENTION_DAYS", 30, minimum=1
 BATCH_MAX_INLINE_ITEMS = environment.integer("BATCH_MAX_INLINE_ITEMS", 100_000, minimum=1)
 BATCH_RETRY_WINDOW_SECONDS = environment.integer("BATCH_RETRY_WINDOW_SECONDS", 6 * 3600, minimum=1)
 MAX_FILE_BYTES = environment.integer("MAX_FILE_BYTES", 20 * 1024 * 1024, minimum=1)
+MAX_UPLOAD_BYTES = environment.integer("MAX_UPLOAD_BYTES", 2 * 1024**3, minimum=1)
 OPERATIONS = {
     "rate_photos": "batches.operations.rate_photos.RatePhotos",
     "sms": "batches.operations.sms.Sms",

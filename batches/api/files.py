@@ -14,7 +14,16 @@ from rest_framework.response import Response
 
 from batches.api.base import ApiView, user_id
 from batches.api.parsers import LimitedMultiPartParser
-from batches.files import FileMissing, Upload, check_upload, file_content, find_file, store_uploads
+from batches.files import (
+    FileMissing,
+    Upload,
+    check_lines,
+    check_upload,
+    file_content,
+    find_file,
+    is_list_of_items,
+    store_uploads,
+)
 from batches.models import StoredFile
 from batches.problems import InvalidInput, Problem
 
@@ -46,14 +55,20 @@ def _checked(files: list[UploadedFile[bytes]]) -> list[Upload]:
     for index, file in enumerate(files):
         path = "file" if len(files) == 1 else f"file.{index}"
         try:
-            # One byte past the limit is enough to be refused.
-            content = file.read(settings.MAX_FILE_BYTES + 1)
-            uploads.append(check_upload(file.name or "", file.content_type or "", content, path=path))
+            uploads.append(_check(file, path))
         except InvalidInput as refused:
             problems.extend(refused.problems)
     if problems:
         raise InvalidInput(problems)
     return uploads
+
+
+def _check(file: UploadedFile[bytes], path: str) -> Upload:
+    name, media_type = file.name or "", file.content_type or ""
+    if is_list_of_items(name, media_type):
+        return check_lines(name, file, path=path)
+    # One byte past the limit is enough to be refused.
+    return check_upload(name, media_type, file.read(settings.MAX_FILE_BYTES + 1), path=path)
 
 
 class FileView(ApiView):

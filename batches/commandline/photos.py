@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.core.files.base import File
 from django.core.management.base import CommandError
 
 from batches.commandline.screen import printable
-from batches.files import store_file
+from batches.files import check_lines, is_list_of_items, store_file, store_uploads
 from batches.models import StoredFile
 from batches.operations.photo_images import LONGEST_TEXT
 from batches.problems import InvalidInput
@@ -36,18 +37,53 @@ class StoredPhotos:
         except OSError as error:
             self.skipped[name] = error.strerror or type(error).__name__
 
-    def images(self) -> list[dict[str, Any]]:
+    def payload(self) -> dict[str, Any]:
         """As the payload of a photo batch names them."""
-        return [
-            {"id": image_id(position, name), "filename": name[-255:], "fileId": stored.public_id}
-            for position, (name, stored) in enumerate(self.photos.items())
-        ]
+        return {
+            "images": [
+                {"id": image_id(position, name), "filename": name[-255:], "fileId": stored.public_id}
+                for position, (name, stored) in enumerate(self.photos.items())
+            ]
+        }
 
     def discard(self) -> None:
         """Remove what was stored: nothing was submitted."""
         for stored in self.photos.values():
             stored.content.delete(save=False)
             stored.delete()
+
+
+@dataclass(slots=True)
+class StoredList:
+    """A stored file of JSON lines that lists images."""
+
+    file: StoredFile
+
+    @classmethod
+    def of(cls, owner_id: int, path: Path) -> StoredList:
+        """Store the file as it is read. Raises ``CommandError`` for what is no list of images."""
+        if not is_list_of_items(path.name, ""):
+            raise CommandError(f"{path} is neither a folder nor a .jsonl file.")
+        try:
+            with path.open("rb") as content:
+                upload = check_lines(path.name, File(content, name=path.name))
+                return cls(store_uploads(owner_id, [upload])[0])
+        except InvalidInput as refused:
+            raise CommandError(refused.problems[0].message) from refused
+        except OSError as error:
+            raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
+
+    def payload(self) -> dict[str, Any]:
+        """As the payload of a photo batch names it."""
+        return {"imagesFile": self.file.public_id}
+
+    def discard(self) -> None:
+        """Remove what was stored: nothing was submitted."""
+        self.file.content.delete(save=False)
+        self.file.delete()
+
+
+Stored = StoredPhotos | StoredList
 
 
 def image_id(position: int, name: str) -> str:

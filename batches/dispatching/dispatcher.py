@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from django.db import Error
 
+from batches import loading
 from batches.dispatching import claim, rescue, settle
 from batches.dispatching.allotment import Allotment
 from batches.dispatching.leader import Leadership
@@ -93,13 +94,14 @@ class Dispatcher:
             self._announce(settle.start_scheduled())
             self._announce(settle.sweep_cancelled())
             self._announce(settle.settle())
+        loaded = loading.load_chunk()
         if self._rescue.due(now) and self._leadership.steady_seconds >= STEADY_SECONDS:
             self._rescue_all()
         if self._publication.is_open(now):
             if self._lost.due(now):
                 self._publication.publish_lost(claim.unaccepted(MESSAGE_LOST_SECONDS), now)
             self._dispatch(now)
-        return TICK_SECONDS
+        return 0.0 if loaded else TICK_SECONDS
 
     def _rescue_all(self) -> None:
         while True:

@@ -59,6 +59,17 @@ class Batch(models.Model):
     cancelled = models.PositiveIntegerField(default=0)
     unknown = models.PositiveIntegerField(default=0)
 
+    source = models.ForeignKey(
+        "batches.StoredFile",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Its items, one per line.",
+    )
+    source_offset = models.PositiveBigIntegerField(default=0, help_text="Bytes of the source that are items already.")
+    source_position = models.PositiveIntegerField(default=0, help_text="Lines of the source that are items already.")
+
     error = models.TextField(blank=True, default="", help_text="Why the batch as a whole could not run.")
     created_at = models.DateTimeField(db_default=Now())
     loaded_at = models.DateTimeField(null=True, blank=True, help_text="When its last item was stored.")
@@ -88,6 +99,8 @@ class Batch(models.Model):
             models.Index(fields=["owner", "-id"], name="batch_owner_newest"),
             # The dispatcher's duties: everything that is not settled yet (claim, start, sweep, settle).
             models.Index(fields=["status"], name="batch_unsettled", condition=Q(settled_at__isnull=True)),
+            # The loader's duty: batches whose source is not all items yet.
+            models.Index(fields=["id"], name="batch_unloaded", condition=Q(loaded_at__isnull=True)),
         )
 
     def __str__(self) -> str:

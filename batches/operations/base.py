@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from batches.options import NewItem
 from batches.outcomes import Outcome
 from batches.states import Channel
 from providers.base import Provider
@@ -40,6 +41,13 @@ class Operation(ABC):
     def run(self, attempt: Attempt) -> Outcome:
         """Make the call for one item. Raises :class:`providers.base.ProviderError`; any other exception is a bug of
         the operation and is recorded as a permanent ``internal`` error of the item."""
+
+    def items_of_lines(self, owner_id: int, first: int, lines: Sequence[bytes]) -> Sequence[NewItem]:
+        """The items of consecutive lines of a source, ``first`` being the number of the first one, from 1.
+
+        Raises :class:`batches.problems.InvalidInput` with a problem per bad line. Operations without sources keep this.
+        """
+        raise TypeError(f"{self.name} takes no items from a file.")
 
 
 class UnknownOperation(LookupError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from batches.files import IMAGE_TYPES, Upload, check_upload, store_uploads
@@ -25,17 +25,22 @@ _FILE_ID = re.compile(r"file_[0-9a-f]{32}")
 class PhotoImages:
     """Reads the list in one pass; what needs the database or the storage comes after it, once for all."""
 
-    def __init__(self, problems: Problems) -> None:
+    def __init__(self, problems: Problems, *, path: str = "images") -> None:
         self._problems = problems
+        self._path = path
         self._first_with: dict[str, int] = {}
         self._items: list[NewItem] = []
         self._documents: dict[int, dict[str, Any]] = {}
         self._uploads: dict[int, Upload] = {}
         self._file_ids: dict[int, str] = {}
 
-    def read(self, images: Sequence[Any]) -> None:
+    def read(self, images: Iterable[Any]) -> None:
         """Note each image, or what is wrong with it."""
-        for index, image in enumerate(images):
+        self.read_numbered(enumerate(images))
+
+    def read_numbered(self, images: Iterable[tuple[int, Any]]) -> None:
+        """The same, each with the number by which problems name it."""
+        for index, image in images:
             if isinstance(image, dict):
                 self._read_image(index, image)
             else:
@@ -61,7 +66,7 @@ class PhotoImages:
             return ""
         first = self._first_with.setdefault(key, index)
         if first != index:
-            self._problem(index, ".id", f"Is the id of images.{first} as well.", "duplicate")
+            self._problem(index, ".id", f"Is the id of {self._path}.{first} as well.", "duplicate")
         return str(key)
 
     def _read_source(self, index: int, image: dict[str, Any], document: dict[str, Any]) -> None:
@@ -91,7 +96,7 @@ class PhotoImages:
             return
         try:
             content = base64.b64decode(url[header.end() :], validate=True)
-            path = f"images.{index}.url"
+            path = f"{self._path}.{index}.url"
             self._uploads[index] = check_upload(filename, header.group(1), content, path=path)
         except (binascii.Error, ValueError):
             self._problem(index, ".url", "Is not valid base64.", "invalid_url")
@@ -111,11 +116,11 @@ class PhotoImages:
         if not isinstance(metadata, dict):
             self._problem(index, ".metadata", "Must be an object.", "invalid_type")
             return
-        self._problems.found.extend(document_problems(metadata, f"images.{index}.metadata"))
+        self._problems.found.extend(document_problems(metadata, f"{self._path}.{index}.metadata"))
         document["metadata"] = metadata
 
     def _problem(self, index: int, field: str, message: str, code: str) -> None:
-        self._problems.found.append(Problem(f"images.{index}{field}", message, code))
+        self._problems.found.append(Problem(f"{self._path}.{index}{field}", message, code))
 
     def check_files(self, owner_id: int) -> None:
         """Every file named is an image of this owner; one query for all."""
@@ -131,6 +136,13 @@ class PhotoImages:
                 self._problem(index, ".fileId", "Must be the id of an uploaded file.", "unknown_file")
             elif types[file_id] not in accepted:
                 self._problem(index, ".fileId", "The file is not a JPEG, PNG, WebP or GIF image.", "not_an_image")
+
+    def refuse_data_urls(self) -> None:
+        """Where images are read more than once: their bytes would be stored each time."""
+        for index in self._uploads:
+            self._problem(
+                index, ".url", "Must not be a data URL here: upload the image and use its fileId.", "invalid_url"
+            )
 
     def stored(self, owner_id: int) -> list[NewItem]:
         """The items, once everything was found good: data URLs become stored files, rows hold their ids."""

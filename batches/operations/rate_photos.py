@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 from django.conf import settings
 from jsonschema import Draft202012Validator
 
-from batches.files import FileMissing, file_content
+from batches.files import FileMissing, file_content, find_file
+from batches.loading import check_source
+from batches.models import StoredFile
 from batches.operations.base import Attempt, Operation
 from batches.operations.batch_options import read_description, read_list, read_name, read_options, read_provider
 from batches.operations.payload import Fields, Problems
 from batches.operations.photo_images import PhotoImages
-from batches.options import NewBatch
+from batches.operations.source_lines import read_lines
+from batches.options import NewBatch, NewItem
 from batches.outcomes import Fault, Outcome, Rejected, Retry, Succeeded
 from batches.states import Channel
 from providers.base import ChatProvider, ChatRequest, ErrorCategory, Image
@@ -56,8 +59,10 @@ def build_photo_batch(owner_id: int, payload: Mapping[str, Any]) -> NewBatch:
     problems = Problems()
     fields = Fields(payload, problems)
     images = PhotoImages(problems)
-    images.read(read_list(payload.get("images"), "images", problems))
-    images.check_files(owner_id)
+    file = _images_file(owner_id, payload, problems)
+    if payload.get("imagesFile") is None:
+        images.read(read_list(payload.get("images"), "images", problems))
+        images.check_files(owner_id)
     shoot = fields.text("shootId", maximum=200, required=True)
     mode = fields.choice("mode", choices=MODES, default="fast")
     if mode == "economy":
@@ -69,6 +74,7 @@ def build_photo_batch(owner_id: int, payload: Mapping[str, Any]) -> NewBatch:
     name, description, options = read_name(fields), read_description(fields), read_options(fields)
     provider = read_provider(fields, "providerId", kind="chat", default=settings.DEFAULT_CHAT_PROVIDER)
     problems.raise_if_any()
+    source = check_source(RatePhotos(), owner_id, file) if file is not None else None
     return NewBatch(
         operation=NAME,
         provider=provider,
@@ -80,7 +86,22 @@ def build_photo_batch(owner_id: int, payload: Mapping[str, Any]) -> NewBatch:
         subject=shoot,
         mode=mode,
         warnings=fields.warnings,
+        source=source,
     )
+
+
+def _images_file(owner_id: int, payload: Mapping[str, Any], problems: Problems) -> StoredFile | None:
+    """The uploaded file of JSON lines that stands for ``images``, where one is named."""
+    file_id = payload.get("imagesFile")
+    if file_id is None:
+        return None
+    if payload.get("images") is not None:
+        problems.add("imagesFile", "Goes instead of images, not with it.", "contradiction")
+    try:
+        return find_file(owner_id, file_id if isinstance(file_id, str) else "")
+    except FileMissing:
+        problems.add("imagesFile", "Must be the id of an uploaded file of JSON lines.", "unknown_file")
+        return None
 
 
 class RatePhotos(Operation):
@@ -88,6 +109,16 @@ class RatePhotos(Operation):
 
     name: ClassVar[str] = NAME
     channel: ClassVar[Channel] = Channel.AI
+
+    def items_of_lines(self, owner_id: int, first: int, lines: Sequence[bytes]) -> Sequence[NewItem]:
+        """An image per line, as an element of ``images``; data URLs belong into uploads of their own."""
+        problems = Problems()
+        images = PhotoImages(problems, path="line")
+        images.read_numbered(read_lines(lines, first, problems))
+        images.check_files(owner_id)
+        images.refuse_data_urls()
+        problems.raise_if_any()
+        return images.stored(owner_id)
 
     def run(self, attempt: Attempt) -> Outcome:
         """Ask the model; an answer of the wrong form is worth another try."""

@@ -117,7 +117,7 @@ def test_other_media_types_are_415(client: Client, path: str, media_type: str) -
 
 @pytest.mark.parametrize("path", [*CREATES, "/api/files"])
 def test_a_body_over_the_limit_is_413(client: Client, path: str, settings: Any) -> None:
-    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 10
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = settings.MAX_UPLOAD_BYTES = 10
     media_type = "multipart/form-data; boundary=x" if path == "/api/files" else JSON
     response = client.post(path, b'{"a": "01234567890"}', content_type=media_type)
     assert response.status_code == 413

@@ -1,4 +1,4 @@
-"""``manage.py rate_photos FOLDER``: rate every photo of a folder."""
+"""``manage.py rate_photos FOLDER``: rate every photo of a folder, or every image listed in a file of JSON lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Console
 from batches.commandline.arguments import add_batch_arguments, batch_fields
 from batches.commandline.finish import PHOTO_REPORT, finish
 from batches.commandline.owner import find_owner
-from batches.commandline.photos import StoredPhotos, find_files
+from batches.commandline.photos import Stored, StoredList, StoredPhotos, find_files
 from batches.commandline.problems import refusal
 from batches.commandline.screen import console_of, plain
 from batches.commandline.spreadsheet import require_writable
@@ -27,7 +27,10 @@ MOST_NAMED = 10
 class Command(BaseCommand):
     """Stores the photos, submits one batch, shows how far it is, and prints the ratings."""
 
-    help = "Rate all JPEG, PNG, WebP and GIF photos of a folder. Exit code 0 when every one was rated."
+    help = (
+        "Rate all JPEG, PNG, WebP and GIF photos of a folder, or the images of a .jsonl file (an object with id and url"
+        " per line). Exit code 0 when every one was rated."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The folder, what to ask, and how the batch runs."""
@@ -43,8 +46,12 @@ class Command(BaseCommand):
         require_writable(options["csv"])
         owner = find_owner(options["user"])
         console = console_of(self.stdout)
-        files = find_files(options["folder"], recursive=options["recursive"])
-        stored = self._store(console, owner.pk, options["folder"], files)
+        stored: Stored
+        if options["folder"].is_file():
+            stored = StoredList.of(owner.pk, options["folder"])
+        else:
+            files = find_files(options["folder"], recursive=options["recursive"])
+            stored = self._store(console, owner.pk, options["folder"], files)
         batch = self._submit(owner.pk, stored, options)
         finish(console, batch, PHOTO_REPORT, options)
 
@@ -66,9 +73,9 @@ class Command(BaseCommand):
     def _hint(self, files: Sequence[Path]) -> str:
         return "" if files else "It has no files; --recursive looks into the folders inside it."
 
-    def _submit(self, owner_id: int, stored: StoredPhotos, options: dict[str, Any]) -> Batch:
+    def _submit(self, owner_id: int, stored: Stored, options: dict[str, Any]) -> Batch:
         shoot = options["shoot"] or options["folder"].resolve().name or "photos"
-        payload = {"images": stored.images(), "shootId": shoot, **batch_fields(options)}
+        payload = {**stored.payload(), "shootId": shoot, **batch_fields(options)}
         for option, field in (("provider", "providerId"), ("prompt", "prompt"), ("system_prompt", "systemPrompt")):
             if options[option] is not None:
                 payload[field] = options[option]

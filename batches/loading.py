@@ -1,0 +1,131 @@
+"""Batches too large for one request: their items come from a stored file of JSON lines, in constant memory.
+
+Checked to its end before anything is stored; then loaded in chunks, each committed together with how far it got, so
+that a load that was cut off anywhere goes on where it stood. Items run while later ones are still loading.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from array import array
+from collections.abc import Iterator
+from itertools import islice
+from typing import IO
+
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.db.models.functions import Now
+
+from batches.files import stored_path
+from batches.models import Batch, StoredFile
+from batches.operations import Operation, get_operation
+from batches.options import NewItem, Source
+from batches.problems import InvalidInput, Problem
+from batches.states import BatchStatus
+from batches.submission import copy_items
+
+logger = logging.getLogger(__name__)
+
+CHUNK_LINES = 2_000
+MOST_PROBLEMS = 1_000
+DUPLICATE_PARTS = 16
+LONGEST_LINE = 1024 * 1024
+
+
+def check_source(operation: Operation, owner_id: int, stored: StoredFile) -> Source:
+    """Read the whole file once. Raises :class:`InvalidInput` with up to a thousand problems, by line number."""
+    problems: list[Problem] = []
+    digests = array("Q")
+    number = 0
+    with default_storage.open(stored_path(owner_id, stored.public_id)) as file:
+        for lines in _chunks(file):
+            try:
+                items = operation.items_of_lines(owner_id, number + 1, lines)
+            except InvalidInput as refused:
+                problems.extend(refused.problems)
+            else:
+                digests.extend(_digest(item.key) for item in items)
+            number += len(lines)
+            if len(problems) >= MOST_PROBLEMS:
+                break
+    if not problems and number == 0:
+        problems.append(Problem("imagesFile", "The file has no lines.", "empty"))
+    if not problems:
+        problems.extend(_duplicates(digests))
+    if problems:
+        raise InvalidInput(problems[:MOST_PROBLEMS])
+    return Source(stored.pk, number)
+
+
+def _digest(key: str) -> int:
+    """Eight bytes stand for a key: a set of a million strings would be 100 MB."""
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big")
+
+
+def _duplicates(digests: array[int]) -> Iterator[Problem]:
+    """Part by part, so that no table of all lines is ever in memory."""
+    for part in range(DUPLICATE_PARTS):
+        seen: dict[int, int] = {}
+        for line, digest in enumerate(digests, start=1):
+            if digest % DUPLICATE_PARTS == part and (first := seen.setdefault(digest, line)) != line:
+                yield Problem(f"line.{line}.id", f"Is the id of line {first} as well.", "duplicate")
+
+
+def _chunks(file: IO[bytes]) -> Iterator[list[bytes]]:
+    """Lines in chunks; a line over the limit comes cut, and is refused as no JSON."""
+    while lines := list(islice(_lines(file), CHUNK_LINES)):
+        yield lines
+
+
+def _lines(file: IO[bytes]) -> Iterator[bytes]:
+    while line := file.readline(LONGEST_LINE):
+        yield line
+
+
+def load_chunk() -> int:
+    """Load one chunk of the batch that has waited longest; returns how many items, 0 when there is nothing to load."""
+    with transaction.atomic():
+        waiting = Batch.objects.select_for_update(skip_locked=True).filter(loaded_at__isnull=True, source__isnull=False)
+        batch = waiting.select_related("source").order_by("source_position", "id").first()
+        if batch is None:
+            return 0
+        if batch.is_final:
+            _end(batch, total=batch.source_position)
+            return 0
+        try:
+            return _load(batch)
+        except (OSError, InvalidInput) as error:
+            logger.error("Batch %s: its source cannot be read any more: %s", batch.public_id, type(error).__name__)
+            _fail(batch)
+            return 0
+
+
+def _load(batch: Batch) -> int:
+    assert batch.source is not None  # noqa: S101 - the query asked for it
+    with default_storage.open(stored_path(batch.owner_id, batch.source.public_id)) as file:
+        file.seek(batch.source_offset)
+        lines = list(islice(_lines(file), CHUNK_LINES))
+        offset = file.tell()
+    if not lines:
+        _end(batch, total=batch.source_position)
+        return 0
+    items: list[NewItem] = list(
+        get_operation(batch.operation).items_of_lines(batch.owner_id, batch.source_position + 1, lines)
+    )
+    copy_items(batch, items, first_position=batch.source_position)
+    Batch.objects.filter(pk=batch.pk).update(source_offset=offset, source_position=batch.source_position + len(items))
+    return len(items)
+
+
+def _end(batch: Batch, *, total: int) -> None:
+    Batch.objects.filter(pk=batch.pk).update(loaded_at=Now(), total=total)
+
+
+def _fail(batch: Batch) -> None:
+    """What was loaded runs to its end; a batch of which nothing could be loaded has failed."""
+    words = "The file with its items cannot be read any more."
+    _end(batch, total=batch.source_position)
+    Batch.objects.filter(pk=batch.pk).update(error=words)
+    if batch.source_position == 0:
+        Batch.objects.filter(pk=batch.pk).update(status=BatchStatus.FAILED, completed_at=Now(), settled_at=Now())

@@ -1,0 +1,184 @@
+"""Batches whose items come from a stored file of JSON lines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.files.base import ContentFile
+from django.db import connection
+
+from batches import loading, services
+from batches.dispatching.settle import settle, sweep_cancelled
+from batches.files import Upload, check_lines, store_uploads
+from batches.models import Batch, Item, StoredFile
+from batches.operations.rate_photos import build_photo_batch
+from batches.problems import InvalidInput
+from batches.services import submit_batch
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path) -> None:
+    monkeypatch.setattr(loading, "CHUNK_LINES", 10)
+    settings.MEDIA_ROOT = tmp_path
+
+
+@pytest.fixture
+def alice() -> User:
+    return User.objects.create(username="alice")
+
+
+def image(number: int, **changes: Any) -> dict[str, Any]:
+    return {"id": f"image-{number}", "url": f"https://example.com/{number}.jpg", **changes}
+
+
+def store(owner: User, *lines: dict[str, Any] | bytes) -> StoredFile:
+    content = b"\n".join(line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines)
+    return store_uploads(owner.pk, [check_lines("images.jsonl", ContentFile(content, name="images.jsonl"))])[0]
+
+
+def submit(owner: User, stored: StoredFile) -> Batch:
+    payload = {"shootId": "shoot", "imagesFile": stored.public_id}
+    return submit_batch(owner_id=owner.pk, new=build_photo_batch(owner.pk, payload))
+
+
+def refusal(owner: User, stored: StoredFile) -> dict[str, str]:
+    with pytest.raises(InvalidInput) as refused:
+        submit(owner, stored)
+    assert not Batch.objects.exists()
+    return {problem.path: problem.code for problem in refused.value.problems}
+
+
+def load_all() -> list[int]:
+    chunks = []
+    while loaded := loading.load_chunk():
+        chunks.append(loaded)
+    return chunks
+
+
+def test_items_are_loaded_in_chunks_in_the_order_of_the_lines(alice: User) -> None:
+    batch = submit(alice, store(alice, *(image(number) for number in range(25))))
+    assert (batch.total, batch.items.count(), batch.loaded_at) == (25, 0, None)
+
+    assert load_all() == [10, 10, 5]
+
+    batch.refresh_from_db()
+    assert batch.loaded_at is not None
+    assert batch.total == 25
+    rows = list(batch.items.order_by("position").values_list("position", "key"))
+    assert rows == [(number, f"image-{number}") for number in range(25)]
+
+
+def test_a_load_that_was_cut_off_goes_on_where_it_stood(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = submit(alice, store(alice, *(image(number) for number in range(25))))
+    loading.load_chunk()
+    with monkeypatch.context() as broken:
+        broken.setattr(Batch.objects, "filter", lambda **_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            loading.load_chunk()
+
+    load_all()
+
+    keys = list(batch.items.order_by("position").values_list("key", flat=True))
+    assert keys == [f"image-{number}" for number in range(25)]
+
+
+def test_a_batch_is_not_settled_before_its_last_item_is_loaded(alice: User) -> None:
+    batch = submit(alice, store(alice, *(image(number) for number in range(15))))
+    loading.load_chunk()
+    assert settle() == []
+
+    services.cancel(batch, actor_id=alice.pk)
+    sweep_cancelled()
+    load_all()
+    settle()
+
+    batch.refresh_from_db()
+    assert (batch.status, batch.total, batch.cancelled) == ("cancelled", 10, 10)
+    assert batch.settled_at is not None
+
+
+def test_every_bad_line_is_named_by_its_number_and_nothing_is_stored(alice: User) -> None:
+    stored = store(alice, image(1), b"not json", image(3, url="ftp://x"), *(image(n) for n in range(4, 30)), b"[]")
+
+    assert refusal(alice, stored) == {"line.2": "invalid_json", "line.3.url": "invalid_url", "line.30": "invalid_json"}
+
+
+def test_an_id_given_twice_is_found_across_chunks(alice: User) -> None:
+    stored = store(alice, *(image(number) for number in range(25)), image(3))
+
+    assert refusal(alice, stored) == {"line.26.id": "duplicate"}
+
+
+def test_data_urls_do_not_belong_into_a_list(alice: User) -> None:
+    pixel = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+
+    assert refusal(alice, store(alice, image(1, url=pixel))) == {"line.1.url": "invalid_url"}
+
+
+def test_another_owners_list_is_not_found(alice: User) -> None:
+    stored = store(User.objects.create(username="bob"), image(1))
+
+    assert refusal(alice, stored) == {"imagesFile": "unknown_file"}
+
+
+def test_a_list_and_images_at_once_is_a_contradiction(alice: User) -> None:
+    stored = store(alice, image(1))
+    with pytest.raises(InvalidInput) as refused:
+        build_photo_batch(alice.pk, {"shootId": "s", "imagesFile": stored.public_id, "images": [image(2)]})
+
+    assert [problem.code for problem in refused.value.problems] == ["contradiction"]
+
+
+def test_a_list_that_vanishes_fails_the_batch_with_a_reason(alice: User) -> None:
+    stored = store(alice, image(1))
+    batch = submit(alice, stored)
+    stored.content.delete(save=False)
+
+    load_all()
+
+    batch.refresh_from_db()
+    assert batch.status == "failed"
+    assert "file" in batch.error
+
+
+def test_a_vanished_list_lets_what_was_loaded_run_to_its_end(alice: User) -> None:
+    stored = store(alice, *(image(number) for number in range(15)))
+    batch = submit(alice, stored)
+    loading.load_chunk()
+    stored.content.delete(save=False)
+
+    load_all()
+
+    batch.refresh_from_db()
+    assert (batch.status, batch.total) == ("running", 10)
+    assert "file" in batch.error
+
+
+def test_two_loaders_never_take_the_same_chunk(alice: User) -> None:
+    batch = submit(alice, store(alice, *(image(number) for number in range(5))))
+    other = connection.copy()
+    other.set_autocommit(False)
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM batches_batch WHERE id = %s FOR UPDATE", [batch.pk])
+        assert loading.load_chunk() == 0
+    finally:
+        other.rollback()
+        other.close()
+
+    assert load_all() == [5]
+    assert Item.objects.count() == 5
+
+
+def test_an_upload_that_says_it_is_a_list_may_be_large(settings: Any) -> None:
+    settings.MAX_FILE_BYTES = 10
+    upload = check_lines("images.jsonl", ContentFile(b"x" * 100, name="images.jsonl"))
+
+    assert isinstance(upload, Upload)
+    assert upload.size == 100
