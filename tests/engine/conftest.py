@@ -7,10 +7,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import gevent
+import hypothesis
 import pytest
 
 from batches.limits import Limit
 from tests.engine.scripted import ONCE_ONLY, REPEATABLE, OnceOnly, Repeatable, Script, entry, script
+
+quick = hypothesis.settings(deadline=None, max_examples=60)
+"""For properties: on a busy machine a single example may take long."""
 
 
 @pytest.fixture(autouse=True)

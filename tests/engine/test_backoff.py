@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from batches.backoff import RATE_LIMITED, TRANSIENT, RetryPolicy, equal_jitter, ladder_for, retry_delay
 from batches.outcomes import Fault
 from providers.base import ErrorCategory
+from tests.engine.conftest import quick
 from tests.engine.ledger import FAULT, PATIENT
 
 LIMITED = Fault(ErrorCategory.RATE_LIMIT, "too_many", "Too many requests.")
@@ -44,6 +45,7 @@ def test_a_batch_may_choose_its_first_delay(backoff: float, rungs: list[float]) 
     assert [ladder.rung(attempt) for attempt in range(1, len(rungs) + 1)] == rungs
 
 
+@quick
 @given(st.floats(0, 1e6), st.floats(0, 1))
 def test_jitter_is_between_half_and_the_whole_delay(whole: float, randomness: float) -> None:
     assert whole / 2 <= equal_jitter(whole, randomness) <= whole

@@ -27,6 +27,7 @@ from batches.outcomes import (
 from batches.running.changes import Change, change_of, clean, encode
 from batches.running.leases import LeasedItem
 from providers.base import ErrorCategory, ProviderError
+from tests.engine.conftest import quick
 from tests.engine.ledger import FAULT, PATIENT, held
 
 ATTEMPT = uuid.uuid4()
@@ -128,6 +129,7 @@ def test_a_result_is_stored_as_json_that_postgres_takes(result: dict[str, Any], 
     assert json.loads(encode(result)) == stored
 
 
+@quick
 @given(st.dictionaries(st.text(), st.recursive(st.floats() | st.text() | st.none(), st.lists)))
 def test_any_document_is_encoded_without_what_postgres_refuses(result: dict[str, Any]) -> None:
     document = encode(result)

@@ -249,12 +249,13 @@ def test_a_closed_account_claims_nothing(running: Dispatcher) -> None:
 
 
 def test_an_account_that_reopens_starts_slowly(running: Dispatcher) -> None:
-    account = ProviderAccount.objects.create(alias=REPEATABLE, closed_until=timezone.now())
+    now = timezone.now()
+    ProviderAccount.objects.create(alias=REPEATABLE, closed_until=now)
     worker(ai=1000)
     batch = new_batch(200, priority="high")
     running.tick()
     assert 8 <= leased(batch) <= 12
-    ProviderAccount.objects.update(closed_until=account.closed_until - timedelta(seconds=2))
+    ProviderAccount.objects.update(closed_until=now - timedelta(seconds=2))
     running.tick()
     assert 30 <= leased(batch) <= 45
 
@@ -364,7 +365,12 @@ def test_a_message_that_may_still_wait_is_not_sent_again(messages: Messages, que
 def test_a_dispatcher_ends_when_it_is_told_to(running: Dispatcher) -> None:
     worker(ai=10)
     batch = new_batch(2)
-    thread = threading.Thread(target=lambda: [running.run(), connection.close()])
+
+    def run() -> None:
+        running.run()
+        connection.close()
+
+    thread = threading.Thread(target=run)
     thread.start()
     deadline = time.monotonic() + 10
     while not leased(batch) and time.monotonic() < deadline:

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batches.histogram import bucket_middle, duration_bucket, percentile
+from tests.engine.conftest import quick
 
 
+@quick
 @given(st.lists(st.floats(1.0, 1e7), min_size=1, max_size=200), st.floats(0, 1))
 def test_a_percentile_is_within_two_percent_of_the_exact_one(durations: list[float], share: float) -> None:
     exact = sorted(durations)[max(1, math.ceil(share * len(durations))) - 1]
@@ -18,6 +20,7 @@ def test_a_percentile_is_within_two_percent_of_the_exact_one(durations: list[flo
     assert math.isclose(found, exact, rel_tol=0.02)
 
 
+@quick
 @given(st.floats(0, 1e9), st.floats(0, 1e9))
 def test_a_longer_duration_is_never_in_a_lower_bucket(one: float, other: float) -> None:
     assert duration_bucket(min(one, other)) <= duration_bucket(max(one, other))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from batches.dispatching.pace import AHEAD, Pace, Paces, slow_start
 from batches.dispatching.shares import Demand, fair_shares
+from tests.engine.conftest import quick
 
 demands = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 60)), max_size=12).map(
     lambda pairs: [Demand(batch, owner, wanted) for batch, (owner, wanted) in enumerate(pairs)]
@@ -17,6 +18,7 @@ demands = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 60)), max_size=12
 served = st.dictionaries(st.integers(0, 12), st.floats(0, 100))
 
 
+@quick
 @given(st.integers(0, 300), demands, served)
 def test_nobody_gets_more_than_it_wants_and_all_together_not_more_than_there_is(
     slots: int, wants: list[Demand], last: dict[int, float]
@@ -26,11 +28,13 @@ def test_nobody_gets_more_than_it_wants_and_all_together_not_more_than_there_is(
     assert all(0 < shares[demand.batch_id] <= demand.wanted for demand in wants if demand.batch_id in shares)
 
 
+@quick
 @given(st.integers(0, 300), demands, served)
 def test_no_slot_is_wasted_while_somebody_wants_it(slots: int, wants: list[Demand], last: dict[int, float]) -> None:
     assert sum(fair_shares(slots, wants, last).values()) == min(slots, sum(demand.wanted for demand in wants))
 
 
+@quick
 @given(st.integers(0, 300), demands, served)
 def test_owners_who_want_more_differ_by_at_most_one(slots: int, wants: list[Demand], last: dict[int, float]) -> None:
     shares = fair_shares(slots, wants, last)
@@ -42,6 +46,7 @@ def test_owners_who_want_more_differ_by_at_most_one(slots: int, wants: list[Dema
     assert max(hungry, default=0) - min(hungry, default=0) <= 1
 
 
+@quick
 @given(st.integers(1, 300), st.lists(st.integers(0, 60), min_size=1, max_size=8))
 def test_batches_of_one_owner_that_want_more_differ_by_at_most_one(slots: int, wanted: list[int]) -> None:
     shares = fair_shares(slots, [Demand(batch, 1, number) for batch, number in enumerate(wanted)], {})
@@ -49,6 +54,7 @@ def test_batches_of_one_owner_that_want_more_differ_by_at_most_one(slots: int, w
     assert max(hungry, default=0) - min(hungry, default=0) <= 1
 
 
+@quick
 @given(st.integers(1, 3), st.lists(st.integers(1, 3), min_size=1, max_size=6))
 def test_with_few_slots_everybody_is_served_in_turn(slots: int, batches_of_owner: list[int]) -> None:
     wants = [

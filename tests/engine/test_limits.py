@@ -1,0 +1,214 @@
+"""Permits as reservations, on the real Redis and on the one in pure Python that bin/up falls back to."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import fakeredis
+import pytest
+import redis
+
+from batches import limits
+from batches.connections import redis_client
+from batches.limits import FORGET_MILLISECONDS, HORIZON_SECONDS, Limit, limits_of, reserve, slowest
+from batches.models import Batch
+from providers.base import Limits
+from tests.engine.scripted import Repeatable
+
+JITTER = 0.02
+"""Between Redis's clock and ours lies a round trip."""
+
+NewLimit = Callable[..., Limit]
+
+
+@pytest.fixture(params=["redis", "fakeredis"])
+def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[redis.Redis]:
+    """Either server, with keys of this test only."""
+    settings.REDIS_PREFIX = f"test-{secrets.token_hex(6)}"
+    client = fakeredis.FakeRedis() if request.param == "fakeredis" else redis_client()
+    monkeypatch.setattr(limits, "redis_client", lambda: client)
+    yield client
+    for key in client.scan_iter(f"{settings.REDIS_PREFIX}:*"):
+        client.delete(key)
+
+
+@pytest.fixture
+def warm(server: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit that Redis does not know yet starts at once."""
+    monkeypatch.setattr(limits, "FRESH_LIMIT_DELAY_SECONDS", 0.0)
+
+
+def key(limit: Limit, settings: Any) -> str:
+    return f"{settings.REDIS_PREFIX}:limit:{limit.name}"
+
+
+def assert_spaced(slots: Sequence[float], interval: float) -> None:
+    """No two slots are closer than the interval."""
+    ordered = sorted(slots)
+    closest = min(later - earlier for earlier, later in pairwise(ordered))
+    assert closest >= interval - JITTER, f"two slots are {closest:.4f} s apart"
+
+
+@pytest.mark.usefixtures("warm")
+def test_slots_of_one_call_are_spaced_by_the_interval(new_limit: NewLimit) -> None:
+    answer = reserve([new_limit(10.0)], 5)
+    assert len(answer.slots) == 5
+    assert [later - earlier for earlier, later in pairwise(answer.slots)] == pytest.approx([0.1] * 4)
+
+
+@pytest.mark.usefixtures("warm")
+def test_a_call_gets_only_what_lies_within_the_horizon(new_limit: NewLimit) -> None:
+    answer = reserve([new_limit(10.0)], 1_000)
+    assert len(answer.slots) == 11  # at 0, 0.1, ... 1.0
+    assert answer.next_wait_seconds == pytest.approx(1.1, abs=JITTER)
+    assert answer.spacing_seconds == pytest.approx(0.1)
+
+
+@pytest.mark.usefixtures("warm")
+def test_beyond_the_horizon_nothing_is_given_and_nothing_changed(
+    new_limit: NewLimit, server: redis.Redis, settings: Any
+) -> None:
+    full, free = new_limit(10.0), new_limit(10.0)
+    reserve([full], 1_000)
+    before = server.get(key(full, settings))
+    answer = reserve([full, free], 3)
+    assert answer.slots == ()
+    assert HORIZON_SECONDS < answer.next_wait_seconds <= 1.1
+    assert server.get(key(full, settings)) == before
+    assert not server.exists(key(free, settings))
+
+
+@pytest.mark.usefixtures("warm")
+def test_several_limits_share_one_slot_at_the_pace_of_the_slowest(new_limit: NewLimit) -> None:
+    fast, slow = new_limit(100.0), new_limit(5.0)
+    answer = reserve([fast, slow], 3)
+    assert_spaced(answer.slots, 0.2)
+    later = reserve([fast], 1)
+    assert later.slots[0] >= answer.slots[-1]
+
+
+def test_a_limit_that_is_new_or_forgotten_starts_behind_what_may_be_promised(
+    new_limit: NewLimit, server: redis.Redis
+) -> None:
+    before = time.monotonic()
+    answer = reserve([new_limit(10.0)], 5)
+    assert len(answer.slots) == 1
+    assert answer.slots[0] - before == pytest.approx(1.0, abs=0.1)
+
+
+def test_forgetting_everything_never_lets_a_second_exceed_the_limit_by_more_than_one(
+    new_limit: NewLimit, server: redis.Redis, settings: Any
+) -> None:
+    limit, slots = new_limit(8.0), list[float]()
+    began, forgotten = time.monotonic(), False
+    while time.monotonic() < began + 2.0:
+        slots += reserve([limit], 1).slots
+        if len(slots) > 6 and not forgotten:
+            server.delete(key(limit, settings))
+            forgotten = True
+        time.sleep(0.01)
+    crowd = max(sum(start <= slot < start + 1.0 - JITTER for slot in slots) for start in slots)
+    assert forgotten
+    assert crowd <= 9
+
+
+def test_a_limit_that_is_forgotten_again_and_again_still_moves(
+    new_limit: NewLimit, server: redis.Redis, settings: Any
+) -> None:
+    limit = new_limit(10.0)
+    for _ in range(3):
+        assert reserve([limit], 1).slots
+        server.delete(key(limit, settings))
+
+
+@pytest.mark.usefixtures("warm")
+def test_threads_never_share_a_slot_nor_crowd_the_limit(new_limit: NewLimit) -> None:
+    limit, slots = new_limit(50.0), list[float]()
+
+    def take() -> None:
+        for _ in range(10):
+            slots.extend(reserve([limit], 1).slots)
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(slots) == 40
+    assert_spaced(slots, 0.02)
+    assert max(slots) - min(slots) == pytest.approx(39 / 50, abs=JITTER)
+
+
+@pytest.mark.usefixtures("warm")
+def test_after_a_pause_nothing_was_saved_up(new_limit: NewLimit) -> None:
+    limit = new_limit(20.0)
+    reserve([limit], 1)
+    time.sleep(0.3)
+    answer = reserve([limit], 3)
+    assert answer.slots[0] - time.monotonic() == pytest.approx(0.0, abs=JITTER)
+    assert_spaced(answer.slots, 0.05)
+
+
+@pytest.mark.usefixtures("warm")
+def test_a_shared_limit_is_kept_and_a_batchs_own_forgotten_some_day(
+    new_limit: NewLimit, server: redis.Redis, settings: Any
+) -> None:
+    shared, own = new_limit(10.0), new_limit(10.0, forgettable=True)
+    reserve([shared, own], 1)
+    assert server.pttl(key(shared, settings)) == -1
+    assert FORGET_MILLISECONDS - 10_000 < server.pttl(key(own, settings)) <= FORGET_MILLISECONDS
+
+
+@pytest.mark.usefixtures("warm")
+def test_a_clock_that_jumped_back_holds_a_limit_up_for_seconds_not_for_hours(
+    new_limit: NewLimit, server: redis.Redis, settings: Any
+) -> None:
+    limit = new_limit(10.0)
+    server.set(key(limit, settings), str(round((time.time() + 36_000) * 1e6)))
+    assert reserve([limit], 1).next_wait_seconds <= HORIZON_SECONDS + limit.interval + JITTER
+
+
+@pytest.mark.usefixtures("warm")
+def test_the_servers_clock_decides(new_limit: NewLimit, server: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    if isinstance(server, fakeredis.FakeRedis):
+        pytest.skip("its clock is this process's")
+    limit = new_limit(2.0)
+    reserve([limit], 1)
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    assert reserve([limit], 1).slots[0] - time.monotonic() == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.usefixtures("warm")
+@pytest.mark.parametrize("per_second", [1e-5, 1 / 60, 3.0, 1e4])
+def test_any_rate_counts_exactly(new_limit: NewLimit, per_second: float) -> None:
+    limit = new_limit(per_second)
+    first = reserve([limit], 1)
+    assert len(first.slots) == 1
+    assert first.next_wait_seconds == pytest.approx(1 / per_second, rel=0.001)
+
+
+def test_a_restarted_server_learns_the_script_again(new_limit: NewLimit, server: redis.Redis) -> None:
+    reserve([new_limit(10.0)], 1)
+    server.script_flush()
+    assert reserve([new_limit(10.0)], 1).slots
+
+
+def test_every_limit_of_a_call_is_found() -> None:
+    given = Limits(requests_per_minute=600.0, sms_per_second={"high": 8.0, "normal": 5.0, "low": 2.0})
+    provider = Repeatable(alias="a", key="", limits=given, uses_sandbox=True, base_url="")
+    batch = Batch(id=7, channel="sms", priority="high", rate_limit=90.0)
+    found = limits_of(batch, provider)
+    assert [(limit.name, limit.per_second, limit.forgettable) for limit in found] == [
+        ("sms:a:high", 8.0, False),
+        ("requests:a", 10.0, False),
+        ("batch:7", 1.5, True),
+    ]
+    assert slowest(found) == found[2]
+    assert limits_of(Batch(id=7, channel="ai", priority="high"), provider) == (found[1],)
+    assert limits_of(Batch(id=7, channel="ai", priority="high"), None) == ()
+    assert slowest(()) is None
