@@ -21,7 +21,7 @@ from batches.dispatching.leader import Leadership
 from batches.dispatching.publish import MESSAGE_LOST_SECONDS, Publication
 from batches.dispatching.window import Window, read_window
 from batches.progress import BatchFacts, publisher
-from batches.running.watch import farewell, heartbeat
+from batches.running.watch import farewell, forget_silent, heartbeat
 from batches.states import FINAL_BATCH_STATUSES
 
 logger = logging.getLogger(__name__)
@@ -116,6 +116,7 @@ class Dispatcher:
         window = read_window()
         if self._tidy.due(now):
             self._allotment.forget_ended(window, now)
+            forget_silent(WORKER_FORGOTTEN_SECONDS)
         if window.workers == 0 or not window.batches:
             return
         self._publish(rescue.claim_suspects(window.workers), now)

@@ -181,3 +181,9 @@ def farewell(boot_id: str) -> None:
     """Remove the process's row: it has ended in order."""
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM batches_worker WHERE boot_id = %s", [boot_id])
+
+
+def forget_silent(seconds: float) -> None:
+    """Remove the rows of processes that were not heard of for so long: killed ones say no goodbye."""
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM batches_worker WHERE seen_at < now() - %s * interval '1 second'", [seconds])

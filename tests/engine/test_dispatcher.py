@@ -327,6 +327,16 @@ def test_what_ended_is_forgotten(running: Dispatcher) -> None:
     assert not running._allotment._nothing_due_until
 
 
+def test_workers_that_were_killed_long_ago_are_forgotten(running: Dispatcher) -> None:
+    for ago in (0, 60, 7200):
+        worker(ai=1)
+        Worker.objects.filter(seen_at__gt=timezone.now() - timedelta(seconds=1)).update(
+            seen_at=timezone.now() - timedelta(seconds=ago + 2)
+        )
+    running.tick()
+    assert Worker.objects.filter(role="worker").count() == 2
+
+
 def empty_window() -> Window:
     return Window((), dict.fromkeys(Channel.values, 0), 0, {}, {}, {}, {})
 
