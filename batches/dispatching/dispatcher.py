@@ -11,8 +11,9 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
-from django.db import Error
+from django.db import Error, InterfaceError, InternalError, OperationalError
 
 from batches import loading
 from batches.dispatching import claim, rescue, settle
@@ -34,6 +35,10 @@ RESCUE_SECONDS = 1.0
 STEADY_SECONDS = 15.0
 """Rescue only after so much unbroken database: after an outage workers must have had time to renew their leases."""
 WORKER_FORGOTTEN_SECONDS = 3600
+REST_SECONDS = 5.0
+"""A duty that failed is not tried again for so long."""
+
+Result = TypeVar("Result")
 
 
 class Every:
@@ -65,6 +70,7 @@ class Dispatcher:
         self._rescue = Every(RESCUE_SECONDS)
         self._lost = Every(1.0)
         self._tidy = Every(60.0)
+        self._resting_until: dict[str, float] = {}
 
     def stop(self) -> None:
         """End after the tick under way."""
@@ -91,17 +97,31 @@ class Dispatcher:
         if not self._leadership.hold():
             return STANDBY_SECONDS
         if self._upkeep.due(now):
-            self._announce(settle.start_scheduled())
-            self._announce(settle.sweep_cancelled())
-            self._announce(settle.settle())
-        loaded = loading.load_chunk()
+            for duty in (settle.start_scheduled, settle.sweep_cancelled, settle.settle):
+                self._announce(self._attend(duty, now) or ())
+        loaded = self._attend(loading.load_chunk, now)
         if self._rescue.due(now) and self._leadership.steady_seconds >= STEADY_SECONDS:
-            self._rescue_all()
+            self._attend(self._rescue_all, now)
         if self._publication.is_open(now):
             if self._lost.due(now):
                 self._publication.publish_lost(claim.unaccepted(MESSAGE_LOST_SECONDS), now)
             self._dispatch(now)
         return 0.0 if loaded else TICK_SECONDS
+
+    def _attend(self, duty: Callable[[], Result], now: float) -> Result | None:
+        """See to one duty. What one odd row does to it must not keep the others from theirs; it rests a while."""
+        name = duty.__name__
+        if now < self._resting_until.get(name, 0.0):
+            return None
+        try:
+            return duty()
+        except (OperationalError, InterfaceError, InternalError):
+            raise  # the database's, not the duty's
+        except Exception as error:
+            # The kind alone: Postgres quotes the row that it refused.
+            logger.error("The dispatcher's duty %s failed: %s", name, type(error).__name__)
+            self._resting_until[name] = now + REST_SECONDS
+            return None
 
     def _rescue_all(self) -> None:
         while True:

@@ -7,18 +7,20 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from types import ModuleType
 from typing import Any
 
 import pytest
 import redis
-from django.db import connection
+from django.db import DataError, OperationalError, connection
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from batches import loading
 from batches.connections import CELERY_PREFIX, redis_client
-from batches.dispatching import claim, dispatcher, publish
+from batches.dispatching import claim, dispatcher, publish, rescue, settle
 from batches.dispatching.dispatcher import Dispatcher
 from batches.dispatching.leader import LOCK_KEY
 from batches.dispatching.publish import Publication
@@ -325,6 +327,41 @@ def test_what_ended_is_forgotten(running: Dispatcher) -> None:
     running._allotment.forget_ended(empty_window(), time.monotonic())
     assert not running._allotment._last_served
     assert not running._allotment._nothing_due_until
+
+
+@pytest.mark.parametrize("error", [LookupError("unknown operation"), DataError("an odd row")])
+@pytest.mark.parametrize(
+    ("place", "duty"),
+    [(settle, "settle"), (settle, "start_scheduled"), (rescue, "rescue"), (loading, "load_chunk")],
+)
+def test_a_duty_that_fails_keeps_no_other_from_being_done(
+    running: Dispatcher, monkeypatch: pytest.MonkeyPatch, place: ModuleType, duty: str, error: Exception
+) -> None:
+    tries = []
+
+    def failing() -> None:
+        tries.append(1)
+        raise error
+
+    monkeypatch.setattr(place, duty, failing)
+    worker(ai=10)
+    batch, cancelled = new_batch(5), new_batch(2, status="cancelled")
+    running.tick()
+    running.tick()
+    assert leased(batch) == 5
+    assert statuses(cancelled) == ["cancelled"] * 2
+    assert len(tries) == 1
+
+
+def test_a_duty_that_the_database_failed_ends_the_leadership(
+    running: Dispatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing() -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(settle, "settle", failing)
+    with pytest.raises(OperationalError):
+        running.tick()
 
 
 def test_workers_that_were_killed_long_ago_are_forgotten(running: Dispatcher) -> None:
