@@ -98,6 +98,23 @@ import django  # noqa: E402
 django.setup()
 
 
+FAULTS = Path(__file__).resolve().parent / "faults"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--faults", action="store_true", help="run all fault tests (some half an hour), and nothing else")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The long fault tests run when they are asked for."""
+    if config.getoption("--faults"):
+        wanted = [item for item in items if item.path.is_relative_to(FAULTS)]
+    else:
+        wanted = [item for item in items if not item.get_closest_marker("faults")]
+    config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
+    items[:] = wanted
+
+
 def is_alive(process: psutil.Process) -> bool:
     """Whether it still runs; an ended one that nobody waited for does not."""
     try:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import redis
+from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.db import Error, connection
 from django.db.models import Count
 
 from batches.models import Batch, Item, Lease
@@ -19,6 +24,10 @@ from tests.engine_fixture import Engine
 from tests.sandbox_fixture import SandboxServer
 
 SETTLE_SECONDS = 90.0
+POOL_SIZE = 10
+"""Most sessions one process has with Postgres (``DATABASE_POOL_SIZE``)."""
+REDIS_CLIENTS = 40
+"""Most connections one process has to Redis: its own pool of 32, and a few of Celery's."""
 
 
 @dataclass
@@ -44,19 +53,29 @@ def start_campaign(sandbox: SandboxServer, *, photos: int, messages: int, priori
     )
 
 
-def photo_batch(number: int) -> NewBatch:
+def under_load(sandbox: SandboxServer, engine: Engine, *, photos: int = 3_000, messages: int = 40) -> Campaign:
+    """Half a second of latency, both batches under way, calls of both in flight."""
+    sandbox.configure(latency_ms=500)
+    campaign = start_campaign(sandbox, photos=photos, messages=messages)
+    wait_until(lambda: Item.objects.filter(batch=campaign.photos, status="succeeded").count() > 200, "load", engine)
+    wait_until(lambda: len(campaign.calls("twilio")) > 4, "messages under way", engine)
+    return campaign
+
+
+def photo_batch(number: int, provider: str = "openai-gpt-5", options: BatchOptions | None = None) -> NewBatch:
     items = [
         NewItem(f"image-{i}", {"url": f"https://example.com/{i}.jpg", "filename": f"{i}.jpg"}) for i in range(number)
     ]
     return NewBatch(
         operation="rate_photos",
-        provider="openai-gpt-5",
+        provider=provider,
         items=items,
         parameters={"prompt": "Rate it.", "systemPrompt": "You rate photos."},
+        options=options or BatchOptions(),
     )
 
 
-def message_batch(number: int, priority: str = "high") -> NewBatch:
+def message_batch(number: int, priority: str = "high", **options: Any) -> NewBatch:
     items = [
         NewItem(f"recipient-{i}", {"to": f"+1202555{i:04d}", "variables": {"name": f"N{i}"}}) for i in range(number)
     ]
@@ -65,27 +84,55 @@ def message_batch(number: int, priority: str = "high") -> NewBatch:
         provider="twilio",
         items=items,
         parameters={"text": "Hello {{name}}"},
-        options=BatchOptions(priority=priority),
+        options=BatchOptions(priority=priority, **options),
     )
 
 
-def wait_until(condition: Callable[[], object], what: str, engine: Engine, seconds: float = SETTLE_SECONDS) -> None:
-    """Poll until it holds; on time-out fail with the processes' own words."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}\n{engine.output()}"
-        time.sleep(0.1)
+def wait_until(
+    condition: Callable[[], object], what: str, engine: Engine, seconds: float = SETTLE_SECONDS, pause: float = 0.1
+) -> float:
+    """Poll until it holds and return the seconds it took; on time-out fail with the processes' own words."""
+    began = time.monotonic()
+    while not holds(condition):
+        assert time.monotonic() < began + seconds, f"not within {seconds:.0f} s: {what}\n{engine.output()}"
+        time.sleep(pause)
+    return time.monotonic() - began
 
 
-def wait_until_settled(campaign: Campaign, engine: Engine) -> None:
+def holds(condition: Callable[[], object]) -> bool:
+    """Whether it does; no while the database is away."""
+    try:
+        return bool(condition())
+    except Error:
+        connection.close()
+        return False
+
+
+def wait_until_settled(campaign: Campaign, engine: Engine, seconds: float = SETTLE_SECONDS) -> None:
     """Both batches are closed and no lease is left."""
-    ids = [campaign.photos.pk, campaign.messages.pk]
+    wait_until_closed([campaign.photos, campaign.messages], engine, seconds)
+
+
+def wait_until_closed(batches: Sequence[Batch], engine: Engine, seconds: float = SETTLE_SECONDS) -> None:
+    """These batches are settled and no lease is left."""
+    ids = [batch.pk for batch in batches]
     wait_until(
-        lambda: Batch.objects.filter(pk__in=ids, settled_at__isnull=False).count() == 2, "both batches settled", engine
+        lambda: Batch.objects.filter(pk__in=ids, settled_at__isnull=False).count() == len(ids),
+        "every batch settled",
+        engine,
+        seconds,
     )
     wait_until(lambda: not Lease.objects.exists(), "every lease ended", engine, 30)
-    campaign.photos.refresh_from_db()
-    campaign.messages.refresh_from_db()
+    for batch in batches:
+        batch.refresh_from_db()
+
+
+def kill(engine: Engine, *processes: subprocess.Popen[bytes]) -> None:
+    """SIGKILL, and no mention of them any more."""
+    for process in processes:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        engine.processes.remove(process)
 
 
 def statuses(batch: Batch) -> Counter[str]:
@@ -118,3 +165,28 @@ def assert_no_message_sent_twice(campaign: Campaign) -> None:
         if item.status == ItemStatus.SUCCEEDED:
             assert accepted[item.input["to"]] == 1
     assert_counters_equal_rows(campaign.messages)
+
+
+def assert_ended_well(campaign: Campaign, engine: Engine) -> None:
+    """What must hold after every fault: see docs/failures.md."""
+    assert_every_photo_succeeded(campaign)
+    assert_no_message_sent_twice(campaign)
+    assert_nothing_leaked(engine)
+
+
+def assert_nothing_leaked(engine: Engine) -> None:
+    """No lease, no running item, and no more connections than the engine's pools may have."""
+    assert not Lease.objects.exists()
+    assert not Item.objects.filter(status=ItemStatus.RUNNING).exists()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*), count(*) FILTER (WHERE state LIKE 'idle in transaction%%')"
+            " FROM pg_stat_activity WHERE application_name = %s",
+            [engine.environment["PROCESS_NAME"]],
+        )
+        sessions, open_transactions = cursor.fetchone()
+    assert sessions <= POOL_SIZE * len(engine.processes)
+    assert not open_transactions
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        clients = len(client.client_list())
+    assert clients <= REDIS_CLIENTS * (len(engine.processes) + 1)

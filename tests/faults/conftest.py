@@ -1,0 +1,97 @@
+"""What the fault tests run on: an engine to hurt, servers of their own to hurt, and a place for what was measured."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+import pytest
+from django.db import connection
+
+from batches import limits
+from batches.connections import redis_client
+from batchsite.launcher.postgres import Postgres
+from batchsite.launcher.redis import Redis
+from tests.conftest import Servers
+from tests.engine_fixture import ROOT, Engine
+from tests.sandbox_fixture import SandboxServer
+
+Measure = Callable[[str, float], None]
+
+PROCESS_NAME = "engine-under-fault"
+"""The application name of the engine's database sessions."""
+FIGURES = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture
+def engine(sandbox: SandboxServer, tmp_path: Path) -> Iterator[Engine]:
+    """A dispatcher and two workers, for one test that will hurt them."""
+    with Engine(sandbox, tmp_path, PROCESS_NAME=PROCESS_NAME) as running:
+        yield running.start(workers=2)
+
+
+@pytest.fixture
+def own_redis(settings: Any, tmp_path: Path) -> Iterator[Redis]:
+    """A Redis of the test's own, which this process uses as well, as a web process would."""
+    server = Redis(tmp_path / "redis")
+    settings.REDIS_URL = server.start()
+    _forget_redis()
+    yield server
+    server.stop(immediate=True)
+    _forget_redis()
+
+
+def _forget_redis() -> None:
+    redis_client.cache_clear()
+    limits._script.cache_clear()
+
+
+@pytest.fixture
+def own_postgres(transactional_db: None) -> Iterator[Postgres]:
+    """A Postgres of the test's own, durable as in production, which this process uses as well."""
+    servers = Servers()
+    server = Postgres(servers.folder / "postgres")
+    servers.running.append(server)
+    usual = dict(connection.settings_dict)
+    try:
+        url = server.start()
+        subprocess.run(
+            [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
+            cwd=ROOT,
+            env={**os.environ, "DATABASE_URL": url},
+            check=True,
+        )
+        _use_database(dict(dj_database_url.parse(url)))
+        yield server
+    finally:
+        _use_database(usual)
+        servers.stop()
+        servers.lock.close()
+
+
+def _use_database(wanted: dict[str, Any]) -> None:
+    connection.close()
+    connection.close_pool()  # type: ignore[attr-defined]  # Postgres's own, since Django 5.1
+    connection.settings_dict.update({name: wanted[name] for name in ("NAME", "USER", "PASSWORD", "HOST", "PORT")})
+
+
+@pytest.fixture
+def measure(request: pytest.FixtureRequest) -> Measure:
+    """Note a figure; all of them are printed at the end of the run."""
+    figures = request.config.stash.setdefault(FIGURES, [])
+
+    def note(what: str, value: float) -> None:
+        figures.append(f"{request.node.name}: {what} {value:.1f}")
+
+    return note
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """What was measured."""
+    for figure in sorted(config.stash.setdefault(FIGURES, [])):
+        terminalreporter.write_line(figure)
