@@ -29,13 +29,14 @@ class Allotment:
         """Slots per batch for one claim, and the route of each batch."""
         shares: dict[int, int] = {}
         used_by_provider: dict[str, int] = {}
+        permits_left: dict[str, int] = {}
         for channel in Channel.values:
             for priority in (Priority.HIGH, Priority.LOW, Priority.NORMAL):
                 batches = [batch for batch in window.batches if (batch.channel, batch.priority) == (channel, priority)]
                 slots = self._slots(window, channel, priority, shares)
                 demands = [Demand(b.id, b.owner_id, self._wanted(window, b, used_by_provider, now)) for b in batches]
                 given = fair_shares(slots, demands, self._last_served)
-                self._bound_by_limits(batches, given, now)
+                self._bound_by_limits(batches, given, permits_left, now)
                 for batch in batches:
                     taken = given.get(batch.id, 0)
                     used_by_provider[batch.provider] = used_by_provider.get(batch.provider, 0) + taken
@@ -72,6 +73,8 @@ class Allotment:
         free = window.free(channel, priority) - claimed
         if priority == Priority.LOW and any(lane == (channel, Priority.NORMAL) for lane in lanes.values()):
             free = math.ceil(free * LOW_SHARE)
+        if priority == Priority.HIGH and any(lane[0] == channel and lane[1] != priority for lane in lanes.values()):
+            free -= window.kept_from_high(channel)
         return max(0, min(FULL_CLAIM, free))
 
     def _wanted(self, window: Window, batch: Runnable, used: Mapping[str, int], now: float) -> int:
@@ -101,9 +104,10 @@ class Allotment:
             return None
         return max(0, min(ceilings) - window.leased_by_provider.get(alias, 0))
 
-    def _bound_by_limits(self, batches: Iterable[Runnable], given: dict[int, int], now: float) -> None:
-        """Batches that share a limit share its pace as well: those served longest ago first."""
-        left: dict[str, int] = {}
+    def _bound_by_limits(
+        self, batches: Iterable[Runnable], given: dict[int, int], left: dict[str, int], now: float
+    ) -> None:
+        """Batches that share a limit share its pace as well, across priorities; those served longest ago first."""
         for batch in sorted(batches, key=lambda batch: self._last_served.get(batch.id, 0.0)):
             for limit in _limits(batch):
                 left.setdefault(limit.name, self._paces.get(limit.name, limit.per_second, now).available(now))

@@ -69,6 +69,7 @@ class Dispatcher:
         self._upkeep = Every(UPKEEP_SECONDS)
         self._rescue = Every(RESCUE_SECONDS)
         self._lost = Every(1.0)
+        self._depose = Every(10.0)
         self._tidy = Every(60.0)
         self._resting_until: dict[str, float] = {}
 
@@ -93,8 +94,10 @@ class Dispatcher:
         """One round of duties; returns how long to sleep after it."""
         now = time.monotonic()
         if self._heartbeat.due(now):
-            heartbeat(self.boot_id, "dispatcher", {}, 0)
+            heartbeat(self.boot_id, "dispatcher", {"leader": 1} if self._leadership.is_held else {}, 0)
         if not self._leadership.hold():
+            if self._depose.due(now) and self._leadership.depose_silent():
+                logger.warning("The leading dispatcher was silent for too long: its session was ended")
             return STANDBY_SECONDS
         if self._upkeep.due(now):
             for duty in (settle.start_scheduled, settle.sweep_cancelled, settle.settle):

@@ -19,6 +19,18 @@ _NOTICE_MY_END = """
 """The server asks whether this machine is still there; else the lock of one that lost its power is kept for hours."""
 
 
+SILENT_SECONDS = 30
+"""A leader that lives does not fall silent for so long; one that is frozen keeps its session, and the lock with it."""
+
+_DEPOSE = f"""
+    SELECT pg_terminate_backend(pid) FROM pg_locks
+     WHERE locktype = 'advisory' AND classid = 0 AND objid = %s AND objsubid = 1 AND granted
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+       AND NOT EXISTS (SELECT 1 FROM batches_worker WHERE role = 'dispatcher' AND capacity ? 'leader'
+                          AND seen_at > now() - interval '{SILENT_SECONDS} seconds')
+"""
+
+
 class Leadership:
     """Held as long as the connection lives; lost with it, whatever happened to this process."""
 
@@ -42,6 +54,17 @@ class Leadership:
         self._session = connection.connection
         self._since = time.monotonic()
         return True
+
+    def depose_silent(self) -> bool:
+        """End the session of a leader that holds the lock and has said nothing for half a minute."""
+        with connection.cursor() as cursor:
+            cursor.execute(_DEPOSE, [LOCK_KEY])
+            return cursor.fetchone() is not None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this process led when it last asked."""
+        return self._session is not None
 
     @property
     def steady_seconds(self) -> float:

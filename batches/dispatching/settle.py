@@ -15,14 +15,19 @@ _FACTS = """
 """
 
 _SETTLE = f"""
+    WITH finished AS (
+        SELECT id FROM batches_batch
+         WHERE settled_at IS NULL AND loaded_at IS NOT NULL
+           AND status IN ('running', 'paused', 'cancelled')
+           AND succeeded + failed + cancelled + unknown = total
+         ORDER BY id FOR UPDATE
+    )
     UPDATE batches_batch AS batch
        SET settled_at = clock_timestamp(),
            completed_at = COALESCE(batch.completed_at, clock_timestamp()),
            status = CASE WHEN batch.status = 'cancelled' THEN 'cancelled'
                          WHEN batch.succeeded > 0 OR batch.total = 0 THEN 'completed' ELSE 'failed' END
-     WHERE batch.settled_at IS NULL AND batch.loaded_at IS NOT NULL
-       AND batch.status IN ('running', 'paused', 'cancelled')
-       AND batch.succeeded + batch.failed + batch.cancelled + batch.unknown = batch.total
+      FROM finished WHERE batch.id = finished.id
     RETURNING {_FACTS}
 """
 

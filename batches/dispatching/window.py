@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ ORDINARY_SHARE = 0.8
 """Of the window, for normal and low together: high always finds a slot."""
 LOW_SHARE = 0.2
 """Of the ordinary part, for low while normal has work as well: slow, but never starved."""
+ORDINARY_MINIMUM = 0.1
+"""Of the window, kept for normal and low while they have work: endless urgency must not starve them."""
 WORKER_SEEN_SECONDS = 10
 
 
@@ -45,6 +48,11 @@ class Window:
     leased_by_lane: Mapping[tuple[str, str], int]
     leased_by_provider: Mapping[str, int]
     reopening_in: Mapping[str, float]
+
+    def kept_from_high(self, channel: str) -> int:
+        """Slots of the ordinary priorities' minimum that they do not use yet."""
+        ordinary = sum(self.leased_by_lane.get((channel, each), 0) for each in (Priority.NORMAL, Priority.LOW))
+        return max(0, math.ceil(self.capacity.get(channel, 0) * AHEAD * ORDINARY_MINIMUM) - ordinary)
 
     def free(self, channel: str, priority: str) -> int:
         """Slots left in a channel for a priority."""

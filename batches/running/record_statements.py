@@ -36,6 +36,8 @@ _WRITE_ITEMS = """
                          THEN clock_timestamp() + change.delay * interval '1 second' ELSE item.due_at END,
            attempts = item.attempts + change.attempts,
            failures = item.failures + change.failures,
+           -- An attempt that came back, whatever it said, has not killed its worker.
+           deaths = CASE WHEN change.attempts > 0 AND change.status = 'pending' THEN 0 ELSE item.deaths END,
            attempt_id = COALESCE(change.attempt_id, item.attempt_id),
            first_attempt_at = CASE WHEN change.attempts = 0 THEN item.first_attempt_at
                 ELSE COALESCE(item.first_attempt_at,
