@@ -83,7 +83,7 @@ def _use_database(wanted: dict[str, Any]) -> None:
 @pytest.fixture
 def measure(request: pytest.FixtureRequest) -> Measure:
     """Note a figure; all of them are printed at the end of the run."""
-    figures = request.config.stash.setdefault(FIGURES, [])
+    figures: list[str] = request.config.stash.setdefault(FIGURES, [])
 
     def note(what: str, value: float) -> None:
         figures.append(f"{request.node.name}: {what} {value:.1f}")
@@ -93,5 +93,6 @@ def measure(request: pytest.FixtureRequest) -> Measure:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """What was measured."""
-    for figure in sorted(config.stash.setdefault(FIGURES, [])):
+    figures: list[str] = config.stash.setdefault(FIGURES, [])
+    for figure in sorted(figures):
         terminalreporter.write_line(figure)
