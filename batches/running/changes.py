@@ -19,6 +19,8 @@ from providers.base import ErrorCategory
 MESSAGE_LIMIT = 2_000
 CLOSED_AT_MOST_SECONDS = 3600.0
 """However long a provider asks everybody to wait: one odd header must not end an account for ever."""
+SNOOZED_AT_MOST_SECONDS = 24 * 3600.0
+"""An item that waits is looked at again once a day at least."""
 
 UNSTORABLE = Fault(ErrorCategory.INTERNAL, "unstorable_result", "The result could not be stored by the database.")
 NO_OUTCOME = Fault(ErrorCategory.INTERNAL, "operation_failed", "The operation returned no outcome.")
@@ -76,7 +78,11 @@ def change_of(
         "idempotent": held.idempotent,
     }
     if isinstance(outcome, Snooze):
-        return Change(**common, status=ItemStatus.PENDING, delay_seconds=outcome.delay_seconds)
+        if not math.isfinite(outcome.delay_seconds):
+            raise ValueError("A snooze ends some day: Postgres would store the infinite, and nobody wake the item.")
+        return Change(
+            **common, status=ItemStatus.PENDING, delay_seconds=min(outcome.delay_seconds, SNOOZED_AT_MOST_SECONDS)
+        )
     common |= {"attempts": 1, "duration_ms": round(duration_seconds * 1000)}
     match outcome:
         case Succeeded():
