@@ -167,10 +167,22 @@ def assert_no_message_sent_twice(campaign: Campaign) -> None:
     assert_counters_equal_rows(campaign.messages)
 
 
+def busiest_second(instants: Sequence[float]) -> int:
+    """Most calls within any sliding second."""
+    return max((sum(1 for other in instants if start <= other < start + 1.0) for start in instants), default=0)
+
+
+def assert_the_limit_held(campaign: Campaign) -> None:
+    """No sliding second of the sandbox's clock saw more messages than the limit and one."""
+    limit = settings.SMS_PER_SECOND[campaign.messages.priority]
+    assert busiest_second([entry["at"] for entry in campaign.calls("twilio")]) <= limit + 1
+
+
 def assert_ended_well(campaign: Campaign, engine: Engine) -> None:
     """What must hold after every fault: see docs/failures.md."""
     assert_every_photo_succeeded(campaign)
     assert_no_message_sent_twice(campaign)
+    assert_the_limit_held(campaign)
     assert_nothing_leaked(engine)
 
 

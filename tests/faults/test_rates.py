@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from batches.models import Batch
 from batches.services import submit_batch
 from tests.engine_fixture import Engine
-from tests.faults.campaign import message_batch, wait_until
+from tests.faults.campaign import busiest_second, message_batch, wait_until
 from tests.sandbox_fixture import SandboxServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -38,8 +38,3 @@ def test_three_workers_hold_each_priority_to_its_rate(sandbox: SandboxServer, tm
         measured = (len(instants) - 1) / (instants[-1] - instants[0])
         assert rate * 0.95 <= measured <= rate * 1.005, (priority, measured)
         assert busiest_second(instants) <= rate + 1
-
-
-def busiest_second(instants: list[float]) -> int:
-    """Most calls within any sliding second."""
-    return max(sum(1 for other in instants if start <= other < start + 1.0) for start in instants)
