@@ -116,6 +116,13 @@ def store_uploads(owner_id: int, uploads: Sequence[Upload]) -> list[StoredFile]:
         raise
 
 
+def discard_files(owner_id: int, public_ids: Sequence[str]) -> None:
+    """Remove files that were stored for a batch which was not submitted."""
+    for public_id in public_ids:
+        default_storage.delete(stored_path(owner_id, public_id))
+    StoredFile.objects.filter(owner_id=owner_id, public_id__in=public_ids).delete()
+
+
 def stored_path(owner_id: int, public_id: str) -> str:
     """Where a file lies in the storage."""
     return f"{owner_id}/{public_id}"

@@ -72,5 +72,7 @@ class NewBatch:
     subject: str = ""
     mode: str = "fast"
     warnings: Sequence[str] = ()
+    stored_files: Sequence[str] = ()
+    """Ids of files that were stored for this batch alone, to be removed if it is not submitted."""
     source: Source | None = None
     """Items in a stored file, loaded after the submit; then ``items`` is empty."""

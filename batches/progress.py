@@ -34,6 +34,7 @@ class BatchFacts:
     id: str
     owner_id: int
     operation: str
+    name: str
     subject: str
     provider: str
     status: str
@@ -58,6 +59,7 @@ class BatchFacts:
             id=batch.public_id,
             owner_id=batch.owner_id,
             operation=batch.operation,
+            name=batch.name,
             subject=batch.subject,
             provider=batch.provider,
             status=batch.status,
@@ -69,6 +71,14 @@ class BatchFacts:
             started_at=batch.started_at.timestamp() if batch.started_at else None,
             completed_at=batch.completed_at.timestamp() if batch.completed_at else None,
         )
+
+
+FACT_COLUMNS = """
+    batch.id, batch.public_id, batch.owner_id, batch.operation, batch.name, batch.subject, batch.provider,
+    batch.status, batch.total, batch.succeeded, batch.failed, batch.cancelled, batch.unknown,
+    EXTRACT(EPOCH FROM batch.started_at)::float8, EXTRACT(EPOCH FROM batch.completed_at)::float8
+"""
+"""What a statement on ``batches_batch AS batch`` returns to make a :class:`BatchFacts` of."""
 
 
 class Publisher:

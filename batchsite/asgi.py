@@ -11,6 +11,7 @@ from channels.routing import ProtocolTypeRouter  # type: ignore[import-untyped] 
 
 from batches.live.redaction import hide_query_strings  # noqa: E402
 from batches.live.routing import websocket_application  # noqa: E402
+from batchsite.body_limit import limit_bodies  # noqa: E402
 
 hide_query_strings()
-application = ProtocolTypeRouter({"http": http_application, "websocket": websocket_application})
+application = ProtocolTypeRouter({"http": limit_bodies(http_application), "websocket": websocket_application})

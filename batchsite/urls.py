@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 handler400 = "batches.api.errors.bad_request"
 handler403 = "batches.api.errors.permission_denied"
@@ -10,6 +11,7 @@ handler500 = "batches.api.errors.server_error"
 
 urlpatterns = [
     path("api/", include("batches.api.urls")),
+    path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     path("", include("batches.pages.urls")),
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
@@ -19,6 +19,7 @@ from rest_framework.views import APIView
 
 from batches import idempotency
 from batches.api.parsers import StrictJSONParser
+from batches.files import discard_files
 from batches.idempotency import Reply
 from batches.models import Batch
 from batches.options import NewBatch
@@ -100,12 +101,26 @@ class CreateBatchView(ApiView):
         owner_id, payload = user_id(request), cast(Mapping[str, Any], request.data)
         key = request.headers.get("Idempotency-Key")
         if key is None:
-            return self._submit(owner_id, self.build(owner_id, payload))
+            new = self.build(owner_id, payload)
+            return self._keeping_files(owner_id, new, lambda: self._submit(owner_id, new))
         once = idempotency.Request.of(owner_id=owner_id, key=key, path=request.path, body=payload)
         if earlier := idempotency.earlier_reply(once):
             return earlier
         new = self.build(owner_id, payload)
-        return idempotency.reply_once(once, lambda: self._submit(owner_id, new))
+        return self._keeping_files(
+            owner_id, new, lambda: idempotency.reply_once(once, lambda: self._submit(owner_id, new))
+        )
+
+    def _keeping_files(self, owner_id: int, new: NewBatch, act: Callable[[], Reply]) -> Reply:
+        """Files stored for the batch stay only if it was this request that submitted it."""
+        submitted = False
+        try:
+            reply = act()
+            submitted = not reply.replayed
+        finally:
+            if not submitted:
+                discard_files(owner_id, new.stored_files)
+        return reply
 
     def _submit(self, owner_id: int, new: NewBatch) -> Reply:
         return Reply(202, self.answer(submit_batch(owner_id=owner_id, new=new)))

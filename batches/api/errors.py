@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
-from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation, TooManyFilesSent
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, UnreadablePostError
 from django.views import defaults
@@ -75,6 +76,8 @@ def _as_api_exception(exception: Exception) -> exceptions.APIException | None:
         return exceptions.PermissionDenied()
     if isinstance(exception, RequestDataTooBig):
         return BodyTooLarge()
+    if isinstance(exception, TooManyFilesSent):
+        return exceptions.ParseError(f"At most {settings.DATA_UPLOAD_MAX_NUMBER_FILES} files in one request.")
     if isinstance(exception, SuspiciousOperation | UnreadablePostError):
         return exceptions.ParseError("The request is not acceptable.")
     if isinstance(exception, DataError | psycopg.DataError):  # COPY raises the driver's own

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from batches.masking import masked
 from batches.models import Batch, Item, ItemError
 from batches.states import BatchStatus
 
@@ -132,7 +133,7 @@ def item_shape(item: Item, *, with_error: bool) -> dict[str, Any]:
 def error_shape(error: ItemError) -> dict[str, Any]:
     """What went wrong with an item, how often, and when."""
     return {
-        "itemId": error.item.key,
+        "itemId": masked(error.item.key) if "to" in error.item.input else error.item.key,
         "position": error.item.position,
         "itemStatus": error.item.status,
         "category": error.category,

@@ -95,10 +95,13 @@ class Dispatcher:
         now = time.monotonic()
         if self._heartbeat.due(now):
             heartbeat(self.boot_id, "dispatcher", {"leader": 1} if self._leadership.is_held else {}, 0)
+        led = self._leadership.is_held
         if not self._leadership.hold():
             if self._depose.due(now) and self._leadership.depose_silent():
                 logger.warning("The leading dispatcher was silent for too long: its session was ended")
             return STANDBY_SECONDS
+        if not led:  # said at once, or a standby takes the new leader for one that fell silent
+            heartbeat(self.boot_id, "dispatcher", {"leader": 1}, 0)
         if self._upkeep.due(now):
             for duty in (settle.start_scheduled, settle.sweep_cancelled, settle.settle):
                 self._announce(self._attend(duty, now) or ())

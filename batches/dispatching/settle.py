@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from django.db import connection, transaction
 
-from batches.progress import BatchFacts
+from batches.progress import FACT_COLUMNS, BatchFacts
 
 SWEEP_CHUNK = 5_000
-
-_FACTS = """
-    batch.id, batch.public_id, batch.owner_id, batch.operation, batch.subject, batch.provider, batch.status,
-    batch.total, batch.succeeded, batch.failed, batch.cancelled, batch.unknown,
-    EXTRACT(EPOCH FROM batch.started_at)::float8, EXTRACT(EPOCH FROM batch.completed_at)::float8
-"""
 
 _SETTLE = f"""
     WITH finished AS (
@@ -28,7 +22,7 @@ _SETTLE = f"""
            status = CASE WHEN batch.status = 'cancelled' THEN 'cancelled'
                          WHEN batch.succeeded > 0 OR batch.total = 0 THEN 'completed' ELSE 'failed' END
       FROM finished WHERE batch.id = finished.id
-    RETURNING {_FACTS}
+    RETURNING {FACT_COLUMNS}
 """
 
 
@@ -43,7 +37,7 @@ _START_SCHEDULED = f"""
     UPDATE batches_batch AS batch SET status = 'running', started_at = clock_timestamp()
      WHERE batch.status = 'pending' AND batch.settled_at IS NULL
        AND batch.auto_start AND batch.scheduled_at <= now()
-    RETURNING {_FACTS}
+    RETURNING {FACT_COLUMNS}
 """
 
 
@@ -64,7 +58,7 @@ _SWEEP_ITEMS = """
       FROM chosen WHERE item.id = chosen.id
 """
 _SWEEP_COUNT = f"""
-    UPDATE batches_batch AS batch SET cancelled = batch.cancelled + %s WHERE batch.id = %s RETURNING {_FACTS}
+    UPDATE batches_batch AS batch SET cancelled = batch.cancelled + %s WHERE batch.id = %s RETURNING {FACT_COLUMNS}
 """
 
 

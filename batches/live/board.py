@@ -21,7 +21,6 @@ class Reading:
     """A batch as the database has it. ``settled``: its last item is final, so nothing will change by itself."""
 
     facts: BatchFacts
-    name: str
     settled: bool
 
 
@@ -30,7 +29,6 @@ class Sight:
     """What a watcher is told of a batch."""
 
     facts: BatchFacts
-    name: str = ""
     rate: float | None = None
     eta: int | None = None
 
@@ -40,7 +38,6 @@ class _Entry:
     facts: BatchFacts
     at: float
     changed_at: float
-    name: str = ""
     settled: bool = False
     samples: list[Sample] = field(default_factory=list)
 
@@ -76,14 +73,14 @@ class Board:
         entry = self._entries.get(facts.pk)
         if entry is None:
             entry = self._begin(facts, at=started, now=now)
-            entry.name, entry.settled = reading.name, reading.settled
+            entry.settled = reading.settled
             return True
         overtaken = entry.changed_at >= started and facts.finished <= entry.facts.finished
         if overtaken:
             return False
-        changed = facts != entry.facts or entry.name != reading.name
+        changed = facts != entry.facts
         self._update(entry, facts, at=max(entry.at, started) if changed else entry.at, now=now)
-        entry.name, entry.settled = reading.name, reading.settled
+        entry.settled = reading.settled
         return changed
 
     def sight(self, pk: int, now: float) -> Sight | None:
@@ -96,7 +93,7 @@ class Board:
         running = facts.status == BatchStatus.RUNNING
         rate = items_per_second(entry.samples, now) if running else None
         eta = 0 if final else seconds_left(facts.total - facts.finished, rate) if running else None
-        return Sight(facts=facts, name=entry.name, rate=rate, eta=eta)
+        return Sight(facts=facts, rate=rate, eta=eta)
 
     def unsettled(self) -> list[int]:
         """The batches of which the database has not said yet that they are over."""

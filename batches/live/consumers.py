@@ -31,6 +31,15 @@ class Refused(Exception):
         self.code, self.reason = code, reason
 
 
+class NoSuchSocket(AsyncWebsocketConsumer):  # type: ignore[misc]
+    """Any other path: closed with a code that a script can read."""
+
+    async def connect(self) -> None:
+        """Accept and close."""
+        await self.accept()
+        await self.close(NOT_FOUND, "There is no socket at this path.")
+
+
 class ProgressConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     """Sends a snapshot, then what changes. A refused socket is accepted first and then closed with a code of ours:
     a browser's script sees the code and the reason of a close, but nothing of a refused handshake.

@@ -20,7 +20,7 @@ def batch_data(sight: Sight) -> Frame:
         "batchId": facts.id,
         "id": facts.id,
         "operation": facts.operation,
-        "name": sight.name,
+        "name": facts.name,
         "status": facts.status,
         "progress": percentage(facts.finished, facts.total, facts.status),
         "total": facts.total,

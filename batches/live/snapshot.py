@@ -51,4 +51,4 @@ def watched(owner_ids: Iterable[int], pks: Iterable[int]) -> list[Reading]:
 
 
 def _reading(batch: Batch) -> Reading:
-    return Reading(facts=BatchFacts.of(batch), name=batch.name, settled=batch.settled_at is not None)
+    return Reading(facts=BatchFacts.of(batch), settled=batch.settled_at is not None)

@@ -12,7 +12,7 @@ from batches.files import IMAGE_TYPES, Upload, check_upload, store_uploads
 from batches.models import StoredFile
 from batches.operations.payload import Problems, document_problems, is_storable, text_fault
 from batches.options import NewItem
-from batches.problems import InvalidInput, Problem
+from batches.problems import InvalidInput
 
 LONGEST_URL = 4_096
 LONGEST_TEXT = 200
@@ -33,6 +33,7 @@ class PhotoImages:
         self._documents: dict[int, dict[str, Any]] = {}
         self._uploads: dict[int, Upload] = {}
         self._file_ids: dict[int, str] = {}
+        self.stored_files: list[str] = []
 
     def read(self, images: Iterable[Any]) -> None:
         """Note each image, or what is wrong with it."""
@@ -41,6 +42,8 @@ class PhotoImages:
     def read_numbered(self, images: Iterable[tuple[int, Any]]) -> None:
         """The same, each with the number by which problems name it."""
         for index, image in images:
+            if self._problems.is_full:
+                return
             if isinstance(image, dict):
                 self._read_image(index, image)
             else:
@@ -101,7 +104,7 @@ class PhotoImages:
         except (binascii.Error, ValueError):
             self._problem(index, ".url", "Is not valid base64.", "invalid_url")
         except InvalidInput as refused:
-            self._problems.found.extend(refused.problems)
+            self._problems.extend(refused.problems)
 
     def _read_tags(self, index: int, tags: Any, document: dict[str, Any]) -> None:
         if not isinstance(tags, list) or len(tags) > MOST_TAGS:
@@ -116,11 +119,11 @@ class PhotoImages:
         if not isinstance(metadata, dict):
             self._problem(index, ".metadata", "Must be an object.", "invalid_type")
             return
-        self._problems.found.extend(document_problems(metadata, f"{self._path}.{index}.metadata"))
+        self._problems.extend(document_problems(metadata, f"{self._path}.{index}.metadata"))
         document["metadata"] = metadata
 
     def _problem(self, index: int, field: str, message: str, code: str) -> None:
-        self._problems.found.append(Problem(f"{self._path}.{index}{field}", message, code))
+        self._problems.add(f"{self._path}.{index}{field}", message, code)
 
     def check_files(self, owner_id: int) -> None:
         """Every file named is an image of this owner; one query for all."""
@@ -147,6 +150,7 @@ class PhotoImages:
     def stored(self, owner_id: int) -> list[NewItem]:
         """The items, once everything was found good: data URLs become stored files, rows hold their ids."""
         files = store_uploads(owner_id, list(self._uploads.values()))
+        self.stored_files = [file.public_id for file in files]
         for index, file in zip(self._uploads, files, strict=True):
             self._documents[index].update(fileId=file.public_id, mediaType=file.media_type)
         return self._items

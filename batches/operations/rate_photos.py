@@ -87,6 +87,7 @@ def build_photo_batch(owner_id: int, payload: Mapping[str, Any]) -> NewBatch:
         mode=mode,
         warnings=fields.warnings,
         source=source,
+        stored_files=images.stored_files,
     )
 
 

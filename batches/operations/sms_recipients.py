@@ -11,7 +11,6 @@ import phonenumbers
 
 from batches.operations.payload import Problems, is_storable
 from batches.options import NewItem
-from batches.problems import Problem
 from batches.templating import Template
 
 LONGEST_MESSAGE = 1_600
@@ -48,6 +47,8 @@ class Recipients:
     def read(self, recipients: Sequence[Any]) -> None:
         """Note each recipient, or what is wrong with it."""
         for index, recipient in enumerate(recipients):
+            if self._problems.is_full:
+                return
             if isinstance(recipient, dict):
                 self._read_recipient(index, recipient)
             else:
@@ -106,7 +107,7 @@ class Recipients:
             self._problem(index, "", "The message is empty with these variables.", "empty_message")
 
     def _problem(self, index: int, field: str, message: str, code: str) -> None:
-        self._problems.found.append(Problem(f"recipients.{index}{field}", message, code))
+        self._problems.add(f"recipients.{index}{field}", message, code)
 
     def warnings(self) -> list[str]:
         """What is odd but allowed: unused variables, differing sets of them, repeated numbers."""

@@ -19,5 +19,5 @@ def read_lines(lines: Sequence[bytes], first: int, problems: Problems) -> list[t
         except NotAnObject:
             problems.add(f"line.{number}", "Must be one JSON object in UTF-8.", "invalid_json")
         except InvalidInput as refused:
-            problems.found.extend(Problem(f"line.{number}", found.message, found.code) for found in refused.problems)
+            problems.extend(Problem(f"line.{number}", found.message, found.code) for found in refused.problems)
     return documents

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Count
 
 from batches.live.frames import PHOTO_OPERATION, percentage
+from batches.masking import masked
 from batches.models import Batch, Item
 from batches.states import BatchStatus
 from batches.visibility import ENDED_BADLY, error_visible_to
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 FAILED_ITEMS_GROUPED = 5_000
 MOST_STARS = 5
-DIGITS_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +129,3 @@ def _rating(result: dict[str, Any]) -> dict[str, Any]:
         "color": str(result.get("colorLabel") or "none"),
         "summary": str(result.get("title") or ""),
     }
-
-
-def masked(number: str) -> str:
-    """A phone number of which only the last digits can be read."""
-    return "•" * max(0, len(number) - DIGITS_SHOWN) + number[-DIGITS_SHOWN:]

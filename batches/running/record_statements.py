@@ -10,7 +10,7 @@ from typing import Any
 from django.db.backends.utils import CursorWrapper
 
 from batches.histogram import duration_bucket
-from batches.progress import BatchFacts
+from batches.progress import FACT_COLUMNS, BatchFacts
 from batches.running.changes import MESSAGE_LIMIT, Change, clean
 from batches.states import FINAL_ITEM_STATUSES, ItemStatus
 
@@ -126,7 +126,7 @@ def settle_unknown(cursor: CursorWrapper, refused: Sequence[Change]) -> Counter[
     return Counter(row[0] for row in cursor.fetchall())
 
 
-_COUNT = """
+_COUNT = f"""
     WITH delta AS (
         SELECT * FROM unnest(%s::bigint[], %s::int[], %s::int[], %s::int[]) AS delta (id, succeeded, failed, unknown)
     ), locked AS (
@@ -140,9 +140,7 @@ _COUNT = """
                          THEN 'completed' ELSE batch.status END
       FROM delta JOIN locked USING (id)
      WHERE batch.id = delta.id
-    RETURNING batch.id, batch.public_id, batch.owner_id, batch.operation, batch.subject, batch.provider, batch.status,
-              batch.total, batch.succeeded, batch.failed, batch.cancelled, batch.unknown,
-              EXTRACT(EPOCH FROM batch.started_at)::float8, EXTRACT(EPOCH FROM batch.completed_at)::float8
+    RETURNING {FACT_COLUMNS}
 """
 
 

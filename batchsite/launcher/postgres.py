@@ -39,6 +39,9 @@ SETTINGS = {
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
+    # Statements and their context hold recipients and texts, which belong into no log.
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
     # Items change status a few times each, so dead rows must not wait for a fifth of the table.
     "autovacuum_naptime": "10s",
     "autovacuum_vacuum_scale_factor": "0.01",

@@ -43,6 +43,7 @@ class Stack:
         self.data = DataFolder(options.data)
         self.environment: dict[str, str] = {}
         self.supervisor: Supervisor | None = None
+        self.servers: list[Postgres | Redis] = []
 
     def run(self) -> int:
         with contextlib.ExitStack() as cleanup:
@@ -68,6 +69,7 @@ class Stack:
             server = kind(self.data.path / kind.__name__.lower())
             cleanup.callback(self._stop_server, server)
             self.environment[variable] = server.start()
+            self.servers.append(server)
             self._say(server.description)
 
     def _stop_server(self, server: Postgres | Redis) -> None:
@@ -131,8 +133,17 @@ class Stack:
     def _tick(self) -> None:
         if self.supervisor:
             self.supervisor.tick()
+            self._restart_dead_servers()
         self.signals.check()
         time.sleep(0.1)
+
+    def _restart_dead_servers(self) -> None:
+        """On their old ports, so that every process finds them again by itself."""
+        for server in self.servers:
+            if server.process is not None and server.process.poll() is not None:
+                name = type(server).__name__
+                self.console.print(f"[yellow]{name} ended with code {server.process.returncode}; starting it again[/]")
+                server.start()
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + READY_SECONDS

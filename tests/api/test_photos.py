@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from batches import idempotency
+from batches.api import base
 from batches.files import store_file
 from batches.models import Batch, Item, StoredFile
+from batches.operations import payload
 from tests.api.conftest import Submit, end_items, jpeg, problems_of, settle
 
 DOCUMENTED: dict[str, Any] = {
@@ -289,3 +293,56 @@ def test_a_finished_batch_cannot_be_cancelled(client: Client, submit: Submit) ->
     assert client.post(f"/api/batch/cancel/{batch.public_id}").status_code == 409
     batch.refresh_from_db()
     assert batch.status == "completed"
+
+
+def test_a_body_of_nothing_but_mistakes_gets_a_bounded_answer(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(payload, "MOST_PROBLEMS", 20)
+    response = post(client, images=[{"tags": [1] * 100}] * 500)
+
+    problems = response.json()["details"]["errors"]
+    assert response.status_code == 400
+    assert len(problems) == 20
+    assert problems[-1]["code"] == "more_problems"
+
+
+def test_a_request_that_comes_second_leaves_no_file_behind(
+    client: Client, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = client.post(
+        "/api/batch/process",
+        {**DOCUMENTED, "images": [image(url=data_url(jpeg()))]},
+        content_type="application/json",
+        headers={"Idempotency-Key": "once"},
+    )
+    monkeypatch.setattr(idempotency, "earlier_reply", late(idempotency.earlier_reply))
+
+    second = client.post(
+        "/api/batch/process",
+        {**DOCUMENTED, "images": [image(url=data_url(jpeg()))]},
+        content_type="application/json",
+        headers={"Idempotency-Key": "once"},
+    )
+
+    assert first.json() == second.json()
+    assert StoredFile.objects.count() == 1
+
+
+def late(look: Callable[[idempotency.Request], Any]) -> Callable[[idempotency.Request], Any]:
+    """As if the other request had been committed just after the first look."""
+    looks: list[idempotency.Request] = []
+
+    def looked(request: idempotency.Request) -> Any:
+        looks.append(request)
+        return look(request) if len(looks) > 1 else None
+
+    return looked
+
+
+def test_a_submit_that_fails_leaves_no_file_behind(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "submit_batch", lambda **_: 1 / 0)
+    client.raise_request_exception = False
+
+    response = post(client, images=[image(url=data_url(jpeg()))])
+
+    assert response.status_code == 500
+    assert not StoredFile.objects.exists()

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+import redis
 
 from batchsite.launcher import readiness
 from batchsite.launcher.folder import free_port
@@ -125,6 +126,43 @@ def test_with_its_own_servers_side_by_side_and_killed(launch: Launch, tmp_path: 
     other.process.send_signal(signal.SIGINT)
     assert other.finish()[0] == 0
     assert not alive(processes)
+
+
+def test_its_servers_are_started_again_on_their_old_ports(launch: Launch, tmp_path: Path) -> None:
+    for path in (tmp_path, *tmp_path.parents[:2]):
+        path.chmod(path.stat().st_mode | 0o011)
+    run = launch("--no-sample", DATABASE_URL="", REDIS_URL="")
+    run.wait_for("Ready.")
+    worker = next(process for process in run.descendants() if process.environ().get("PROCESS_NAME") == "worker-1")
+    addresses = worker.environ()
+    servers = [process for process in psutil.Process(run.process.pid).children() if is_server(process)]
+    assert len(servers) == 2
+    for server in servers:
+        server.kill()
+
+    run.wait_for("Postgres ended with code -9; starting it again")
+    run.wait_for("Redis ended with code -9; starting it again")
+
+    until_answered(lambda: psycopg.connect(addresses["DATABASE_URL"], connect_timeout=2).close())
+    until_answered(lambda: redis.Redis.from_url(addresses["REDIS_URL"]).ping())
+    run.process.send_signal(signal.SIGTERM)
+    assert run.finish(40)[0] == 0
+
+
+def is_server(process: psutil.Process) -> bool:
+    return process.name().startswith(("postgres", "redis", "valkey"))
+
+
+def until_answered(ask: Callable[[], object], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            ask()
+        except (psycopg.OperationalError, redis.RedisError):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        else:
+            return
 
 
 def test_the_same_data_twice_at_once_is_refused(launch: Launch) -> None:

@@ -13,6 +13,7 @@ FACTS = BatchFacts(
     id="batch_1_a",
     owner_id=7,
     operation="sms",
+    name="",
     subject="",
     provider="twilio",
     status="running",
@@ -58,13 +59,13 @@ def test_a_last_worker_does_not_reopen_what_the_dispatcher_closed() -> None:
 
 def test_the_database_may_lower_the_counts_after_a_retry() -> None:
     board = heard((1001, {"failed": 10, "status": "failed"}))
-    assert board.read(Reading(replace(FACTS, failed=0), "name", False), started=1002, now=1002.1)
+    assert board.read(Reading(replace(FACTS, failed=0), False), started=1002, now=1002.1)
     assert seen(board).status == "running"
 
 
 def test_a_message_that_overtook_the_query_is_kept() -> None:
     board = heard((1001, {"succeeded": 3}), (1002, {"succeeded": 6}))
-    assert not board.read(Reading(replace(FACTS, succeeded=5), "", False), started=1001.9, now=1002.1)
+    assert not board.read(Reading(replace(FACTS, succeeded=5), False), started=1001.9, now=1002.1)
     assert seen(board).succeeded == 6
 
 
@@ -77,7 +78,7 @@ def test_it_forgets_what_is_over_and_what_nobody_watches() -> None:
     board = heard((1001, {}))
     board.forget(owners=[7], now=1001)
     assert len(board) == 1
-    board.read(Reading(FACTS, "", True), started=1002, now=1002)
+    board.read(Reading(FACTS, True), started=1002, now=1002)
     board.forget(owners=[7], now=1030)
     assert len(board) == 1  # late messages may still come
     board.forget(owners=[7], now=1100)

@@ -32,7 +32,7 @@ def test_a_shoot_reads_as_document_001_shows_it() -> None:
 
 
 def test_a_batch_reads_as_document_004_shows_it() -> None:
-    data = batch_data(Sight(replace(PHOTOS, failed=7), name="Wedding", rate=12.3456, eta=39))
+    data = batch_data(Sight(replace(PHOTOS, failed=7, name="Wedding"), rate=12.3456, eta=39))
     assert (data["batchId"], data["progress"], data["status"]) == (FACTS.id, 53, "running")
     assert (data["total"], data["succeeded"], data["failed"], data["itemsPerSecond"]) == (1000, 523, 7, 12.35)
 

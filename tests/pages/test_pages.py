@@ -11,8 +11,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from batches.masking import masked
 from batches.models import AuditEntry, Batch, Item
-from batches.pages.presentation import item_row, masked, verbs
+from batches.pages.presentation import item_row, verbs
 from batches.templatetags.humane import duration
 from tests.live.conftest import make_batch
 
