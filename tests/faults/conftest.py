@@ -21,6 +21,8 @@ from tests.conftest import Servers
 from tests.engine_fixture import ROOT, Engine
 from tests.sandbox_fixture import SandboxServer
 
+pytest.register_assert_rewrite("tests.faults.campaign")
+
 Measure = Callable[[str, float], None]
 
 PROCESS_NAME = "engine-under-fault"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -30,6 +31,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.faults]
 PHOTOS = 4_000
 MESSAGES = 60
 TAKE_OVER_SECONDS = 10.0
+DEPOSED_SECONDS = 60.0
+DEPOSED = "was silent for too long"
 
 
 def leader_of(engine: Engine) -> subprocess.Popen[bytes] | None:
@@ -73,6 +76,35 @@ def test_the_leader_is_killed_and_another_dispatcher_takes_over(
         assert successor is not leader
         wait_until_settled(campaign, engine)
 
+        assert_ended_well(campaign, engine)
+        assert statuses(campaign.messages) == {ItemStatus.SUCCEEDED: MESSAGES}
+        assert len(campaign.calls("openai-gpt-5")) == PHOTOS
+
+
+def test_a_frozen_leader_is_deposed_and_does_no_harm_when_it_wakes(
+    sandbox: SandboxServer, tmp_path: Path, measure: Measure
+) -> None:
+    with Engine(sandbox, tmp_path, PROCESS_NAME=PROCESS_NAME, WORKER_CAPACITY_AI="200") as engine:
+        engine.start(workers=2, dispatchers=2)
+        campaign = under_load(sandbox, engine, photos=PHOTOS, messages=MESSAGES)
+        leader = leader_of(engine)
+        assert leader is not None
+
+        assert DEPOSED not in engine.output()  # not while it works
+        leader.send_signal(signal.SIGSTOP)
+        frozen, known = time.monotonic(), newest_lease()
+        try:
+            wait_until(lambda: newest_lease() > known, "leases of the other dispatcher", engine, DEPOSED_SECONDS)
+            measure("seconds until the other dispatcher's first lease", time.monotonic() - frozen)
+        finally:
+            leader.send_signal(signal.SIGCONT)
+        wait_until_settled(campaign, engine)
+
+        successor = leader_of(engine)
+        assert successor is not None
+        assert successor is not leader
+        assert leader.poll() is None  # it stands by again
+        assert engine.output().count(DEPOSED) == 1
         assert_ended_well(campaign, engine)
         assert statuses(campaign.messages) == {ItemStatus.SUCCEEDED: MESSAGES}
         assert len(campaign.calls("openai-gpt-5")) == PHOTOS
