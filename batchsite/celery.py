@@ -6,10 +6,8 @@ Celery carries lease ids from the dispatcher to the workers and nothing else: no
 from __future__ import annotations
 
 import os
-import time
 from typing import Any
 
-import kombu.utils.functional
 from celery import Celery
 from celery.schedules import crontab
 from celery.signals import setup_logging
@@ -20,10 +18,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "batchsite.settings")
 
 from batches.connections import CELERY_PREFIX
 from batches.states import LANES, SOLO_LANE
-
-# ``import celery`` loads that module before gevent patches anything, so it has the sleep that stops the whole process:
-# a worker that looked for its broker stood still up to 30 seconds at a time, its leases expired, its answers were lost.
-kombu.utils.functional.sleep = time.sleep  # type: ignore[attr-defined]
 
 EXCHANGE = Exchange("batchsite", type="direct")
 QUEUES = (*LANES, SOLO_LANE, "maintenance")

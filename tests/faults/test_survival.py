@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 
 import pytest
 import redis
@@ -11,7 +10,7 @@ from django.conf import settings
 
 from batches.models import Item, Lease, Worker
 from batches.states import ItemStatus
-from tests.engine_fixture import ROOT, Engine
+from tests.engine_fixture import Engine
 from tests.faults.campaign import (
     assert_ended_well,
     kill,
@@ -81,13 +80,3 @@ def test_stopping_every_worker_loses_no_answer(sandbox: SandboxServer, engine: E
     assert statuses(campaign.messages) == {ItemStatus.SUCCEEDED: MESSAGES}
     # And none was called twice: what had not started was given back, what had started was waited for.
     assert len(campaign.calls("openai-gpt-5")) == PHOTOS
-
-
-def test_a_worker_that_looks_for_its_broker_does_not_stand_still() -> None:
-    """Kombu waits between its attempts; gevent must have patched that wait, or every greenlet waits as well."""
-    question = (
-        "import sys; sys.argv = ['celery', '-A', 'batchsite', '--pool', 'gevent']; import celery;"
-        "celery.maybe_patch_concurrency(); import batchsite.celery, gevent, kombu.utils.functional as kombu;"
-        "sys.exit(kombu.sleep.__module__ != 'gevent.hub')"
-    )
-    subprocess.run([sys.executable, "-c", question], cwd=ROOT, check=True)
