@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import psutil
 import pytest
 from django.conf import settings
@@ -90,6 +91,13 @@ def start_servers() -> None:
     servers.start()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "batchsite.settings")
 
+
+# A fresh clone builds hypothesis's tables of characters during the first draw, under coverage and on two shared cores:
+# how long a draw takes says nothing about the code.
+hypothesis.settings.register_profile(
+    "shared-machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("shared-machine")
 
 # While this file is imported: the plugins and tests below it may read settings at their own import.
 start_servers()

@@ -86,7 +86,9 @@ def test_a_bad_text_is_named_by_its_path(client: Client) -> None:
     assert response.json()["details"]["errors"][0]["path"] == "a.b.1"
 
 
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@hypothesis_settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=60, deadline=None
+)
 @given(bodies | st.fixed_dictionaries({"images": st.lists(near_items, max_size=3), "shootId": st.just("s")}))
 @pytest.mark.parametrize("path", CREATES)
 def test_junk_is_never_a_500(client: Client, path: str, body: dict[str, Any]) -> None:
@@ -94,14 +96,18 @@ def test_junk_is_never_a_500(client: Client, path: str, body: dict[str, Any]) ->
     assert response.status_code in {202, 400, 409}
 
 
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@hypothesis_settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=60, deadline=None
+)
 @given(st.lists(near_items, min_size=1, max_size=3), st.text(max_size=10))
 def test_junk_recipients_are_never_a_500(client: Client, recipients: list[Any], text: str) -> None:
     body = json.dumps({"text": f"x{text}", "recipients": recipients})
     assert client.post("/api/batch", body, content_type=JSON).status_code in {202, 400}
 
 
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@hypothesis_settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=40, deadline=None
+)
 @given(st.binary(max_size=40))
 def test_random_bytes_are_never_a_500(client: Client, body: bytes) -> None:
     assert client.post("/api/batch", body, content_type=JSON).status_code == 400
