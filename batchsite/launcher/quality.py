@@ -15,7 +15,7 @@ TEST_USAGE = """usage: bin/test [--coverage] [--faults] [pytest arguments]
 
 Runs the tests against an embedded Postgres and a Redis of their own, unless DATABASE_URL and REDIS_URL name others.
 --coverage  measure all processes and fail below the figure in pyproject.toml; on by itself when CI=true
---faults    run all fault tests, and nothing else: some half an hour of real processes killed, stopped and cut off
+--faults    run all fault tests, and nothing else: some twenty minutes of real processes killed, stopped, cut off
             (docs/failures.md); without it a short subset runs with all other tests
 
 """

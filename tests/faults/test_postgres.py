@@ -92,17 +92,24 @@ def test_postgres_stands_still_longer_than_a_lease(
     assert_nobody_was_taken_for_dead(campaign)
 
 
-def test_connections_to_postgres_are_cut_again_and_again(sandbox: SandboxServer, engine: Engine) -> None:
+def test_connections_to_postgres_are_cut_again_and_again(
+    sandbox: SandboxServer, engine: Engine, measure: Measure
+) -> None:
     campaign = under_load(sandbox, engine)
 
+    cut = 0
     for _ in range(CUTS):
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s", [PROCESS_NAME]
             )
-            assert cursor.rowcount > 0
+            cut += cursor.rowcount  # none at times: the pools wait a little longer after each broken connection
         time.sleep(0.5)
+    measure("sessions cut", cut)
+    assert cut > CUTS
+    began = time.monotonic()
     wait_until_settled(campaign, engine)
+    measure("seconds from the last cut until everything was settled", time.monotonic() - began)
 
     assert_ended_well(campaign, engine)
     assert_nobody_was_taken_for_dead(campaign)
