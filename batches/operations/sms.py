@@ -44,10 +44,14 @@ def build_sms_batch(owner_id: int, payload: Mapping[str, Any]) -> NewBatch:
         items=recipients.items,
         parameters={"text": text},
         options=options,
-        name=name or f"Text message to {len(recipients.items):,} recipients",
+        name=name or f"Text message to {_people(len(recipients.items))}",
         description=description,
         warnings=[*recipients.warnings(), *fields.warnings],
     )
+
+
+def _people(number: int) -> str:
+    return "1 recipient" if number == 1 else f"{number:,} recipients"
 
 
 def _template(text: str, problems: Problems) -> Template | None:
