@@ -124,7 +124,8 @@ def test_everything_is_stopped_in_order_and_started_again(
     assert statuses(campaign.photos)[ItemStatus.SUCCEEDED] == answered
     assert not Lease.objects.exclude(worker="").exists()
     assert not Item.objects.filter(started_at__isnull=False, finished_at__isnull=True).exists()
-    assert not Batch.objects.filter(settled_at__isnull=False).exists()
+    # The photos may all have been in flight and answered; of the messages some still wait for their slots.
+    assert not Batch.objects.filter(pk=campaign.messages.pk, settled_at__isnull=False).exists()
 
     engine.start(workers=2)
     wait_until_settled(campaign, engine)

@@ -166,5 +166,5 @@ def test_within_the_commit(sandbox: SandboxServer, unstarted: Engine, measure: M
 
         assert_what_is_in_doubt_is_unknown(death)
         calls = death.calls_of("openai-gpt-5", "image")
-        # The group that was committed unheard is not asked about again; all others are.
-        assert (min(calls.values()), max(calls.values())) == ((2, 2) if cut else (1, 2))
+        # The group that was committed unheard is not asked about again; all others are, where there were others.
+        assert set(calls.values()) in ([{2}] if cut else [{1}, {1, 2}])
