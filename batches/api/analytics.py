@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
-from batches.api.shapes import instant, items_per_second, spelled_status, success_rate
+from batches.api.shapes import counts_shape, instant, items_per_second, spelled_status, success_rate
 from batches.histogram import percentile
 from batches.models import Batch, BatchHistogram
 from batches.states import Channel
@@ -37,14 +37,7 @@ def analytics(batch: Batch, user: AbstractBaseUser | AnonymousUser) -> dict[str,
     return {
         "batchId": batch.public_id,
         "status": spelled_status(batch),
-        "totals": {
-            "total": batch.total,
-            "pending": batch.total - batch.finished,
-            "completed": batch.succeeded,
-            "failed": batch.failed + batch.unknown,
-            "cancelled": batch.cancelled,
-            "unknown": batch.unknown,
-        },
+        "totals": counts_shape(batch),
         "successRate": success_rate(batch),
         "messagesPerSecond": {
             "overall": items_per_second(batch),

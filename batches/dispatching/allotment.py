@@ -10,7 +10,7 @@ from batches.dispatching.claim import FULL_CLAIM, LEASE_SIZE, Route
 from batches.dispatching.pace import Paces, slow_start
 from batches.dispatching.shares import Demand, fair_shares
 from batches.dispatching.window import LOW_SHARE, Runnable, Window
-from batches.limits import Limit, limits_of
+from batches.limits import Limit, limits_of, slowest
 from batches.states import Channel, Priority, lane_name
 
 LIMITED_LEASE_SECONDS = 0.2
@@ -121,10 +121,9 @@ class Allotment:
     def _route(self, window: Window, batch: Runnable, share: int) -> Route:
         """Few big leases on an open lane, but enough for every worker to have some; small ones under a limit."""
         size = min(LEASE_SIZE, max(1, math.ceil(share / (2 * max(1, window.workers)))))
-        limits = _limits(batch)
-        if limits:
-            pace = min(limit.per_second for limit in limits)
-            size = min(size, max(1, int(pace * LIMITED_LEASE_SECONDS)))
+        limit = slowest(_limits(batch))
+        if limit is not None:
+            size = min(size, max(1, int(limit.per_second * LIMITED_LEASE_SECONDS)))
         return Route(lane_name(batch.channel, batch.priority), batch.channel, batch.provider, size)
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
 from batches.models.batch import Batch
-from batches.querysets import ItemQuerySet
 from batches.states import FINAL_ITEM_STATUSES, ItemStatus
 
 
@@ -44,8 +41,6 @@ class Item(models.Model):
     error_code = models.CharField(max_length=64, blank=True, default="")
     error_message = models.TextField(blank=True, default="")
     finished_at = models.DateTimeField(null=True, blank=True)
-
-    objects: ClassVar[ItemQuerySet] = ItemQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         ordering = ("batch", "position")
