@@ -1,4 +1,7 @@
-"""Ties the engine to the life of a Celery worker: started after the pool, stopped before it."""
+"""Ties the engine to the life of a Celery worker: started after the pool, stopped before it.
+
+Beside it, what makes Celery a light carrier under gevent: its events travel in groups, greenlets remember no stacks.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,13 @@ import sys
 import time
 from typing import Any
 
+import gevent
 import gevent.monkey
 from celery import bootsteps
 from celery.signals import worker_shutting_down
 
+EVENTS_SECONDS = 0.5
+"""How long an event for Flower may wait for others to travel with."""
 BORROWERS = frozenset({"kombu", "celery", "amqp", "vine", "redis", "billiard"})
 
 
@@ -23,6 +29,8 @@ class EngineStep(bootsteps.StartStopStep):
         from batches.running.engine import engine
 
         let_everybody_sleep()
+        # One greenlet per item, and the stack that spawned it interests nobody: it was an eighth of the worker's time.
+        gevent.config.track_greenlet_tree = False
         engine().start()
         worker_shutting_down.connect(_ask_to_stop, weak=False)
 
@@ -35,6 +43,38 @@ class EngineStep(bootsteps.StartStopStep):
     def terminate(self, parent: Any) -> None:
         """A cold shutdown drains as well, bounded by the supervisor's patience."""
         self.stop(parent)
+
+
+class GroupedEvents(bootsteps.StartStopStep):
+    """Sends task events in groups. Celery does so by itself only where it runs an event loop, which gevent has not.
+
+    One by one they were a tenth of the worker's time.
+    """
+
+    requires = ("celery.worker.consumer.events:Events",)
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self._flusher: gevent.Greenlet[..., None] | None = None
+
+    def start(self, parent: Any) -> None:
+        """Group the events of this connection from now on."""
+        parent.event_dispatcher.buffer_group = frozenset({"task"})
+        self._flusher = gevent.spawn(_flush_events, parent.event_dispatcher)
+
+    def stop(self, parent: Any) -> None:
+        """The connection ends; the next one has a dispatcher of its own."""
+        if self._flusher is not None:
+            self._flusher.kill()
+            parent.event_dispatcher.flush()
+
+    terminate = stop
+
+
+def _flush_events(dispatcher: Any) -> None:
+    while True:
+        gevent.sleep(EVENTS_SECONDS)
+        dispatcher.flush(errors=False)
 
 
 def let_everybody_sleep() -> None:

@@ -68,3 +68,4 @@ def leave_logging_alone(**_: Any) -> None:
 
 app.autodiscover_tasks(["batches"])
 app.steps["worker"].add("batches.bootstep.EngineStep")
+app.steps["consumer"].add("batches.bootstep.GroupedEvents")

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from batches.backoff import RetryPolicy, retry_delay
 from batches.outcomes import Fault, Outcome, Rejected, Retry, Snooze, Succeeded, Unknown
 from batches.running.leases import LeasedItem
@@ -140,6 +142,7 @@ def closed_seconds(fault: Fault) -> float:
     return min(asked, CLOSED_AT_MOST_SECONDS) if asked is not None and asked > 0 else 0.0
 
 
+_STRICT = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 """A NUL as JSON spells it; after an odd number of backslashes it is not one, but a text about one."""
 
@@ -149,12 +152,19 @@ def encode(result: Mapping[str, Any]) -> str:
     if not isinstance(result, Mapping):
         raise TypeError("A result is a mapping.")
     try:
-        document = json.dumps(result, ensure_ascii=False, allow_nan=False)
-    except ValueError:
-        document = json.dumps(_without_nan(result), ensure_ascii=False)
+        document = orjson.dumps(result, option=_STRICT).decode()
+    except TypeError:  # what it will not write, the standard library may: large numbers, odd keys, deep documents
+        document = _encode_oddity(result)
     if "\\u0000" in document:
         document = _ESCAPED_NUL.sub(r"\1", document)
     return clean(document)
+
+
+def _encode_oddity(result: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(result, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        return json.dumps(_without_nan(result), ensure_ascii=False)
 
 
 def _share(quality: float | None) -> float | None:

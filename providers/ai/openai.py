@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from base64 import b64encode
 from itertools import count
 from typing import Any, ClassVar
+
+import orjson
 
 from providers.base import ChatAnswer, ChatRequest, ErrorCategory, Image, Limits, ProviderError
 from providers.http import HttpClient, Response, Verdict, refined
@@ -53,7 +54,7 @@ class OpenAI:
         return self._answer(response)
 
     def _encoded(self, request: ChatRequest) -> bytes:
-        encoded = json.dumps(self._body(request)).encode()
+        encoded = orjson.dumps(self._body(request))
         for number, image in enumerate(request.images):
             if image.data is not None:
                 encoded = encoded.replace(_mark(number).encode(), b64encode(image.data))

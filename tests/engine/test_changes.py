@@ -45,7 +45,7 @@ def tried(attempts: int, failures: int) -> LeasedItem:
 
 def test_a_success_is_written_with_all_that_came_of_it() -> None:
     change = written(Succeeded({"stars": 4}, quality=0.8, provider_reference="SM1"))
-    assert (change.status, change.result, change.quality) == ("succeeded", '{"stars": 4}', 0.8)
+    assert (change.status, change.result, change.quality) == ("succeeded", '{"stars":4}', 0.8)
     assert (change.attempts, change.failures, change.duration_ms) == (1, 0, 1500)
     assert (change.attempt_id, change.provider_reference, change.fault) == (ATTEMPT, "SM1", None)
 
