@@ -8,6 +8,7 @@ import platform
 import shlex
 import statistics
 import sys
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -16,13 +17,21 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "batchsite.settings")
 from benchmarks import messages, naive, photos
 from benchmarks.stack import Stack, running_stack
 
+USUAL = ("photos", "sms")
+
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
     options = argparse.ArgumentParser(
         prog="bin/bench",
-        description="Measure photos end to end beside a bare asyncio loop, and the SMS rates. Ratios of one run count;"
-        " absolute figures say as much about the machine.",
+        description="Measure photos end to end beside a bare asyncio loop, the SMS rates, and what large batches cost."
+        " Ratios of one run count; absolute figures say as much about the machine.",
+    )
+    options.add_argument(
+        "parts",
+        nargs="*",
+        metavar="PART",
+        help=f"what to measure, of: {', '.join(PARTS)} (default: {' '.join(USUAL)})",
     )
     options.add_argument("--items", type=int, default=10_000, help="photos per turn (default: 10000)")
     options.add_argument("--pairs", type=int, default=5, help="interleaved pairs (default: 5)")
@@ -30,6 +39,9 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--workers", type=int, default=2, help="worker processes for the photos (default: 2)")
     options.add_argument("--sms-workers", type=int, default=3, help="worker processes for the SMS (default: 3)")
     options.add_argument("--sms-seconds", type=float, default=60.0, help="seconds per lane; 0: leave the SMS out")
+    options.add_argument(
+        "--sms-faults", action="store_true", help="stop a worker for a second now and then, and empty Redis"
+    )
     options.add_argument("--naive-items", type=int, default=2_000, help="photos for naive Celery; 0: leave it out")
     options.add_argument("--output", type=Path, help="write the tables to this file as well")
     return options
@@ -38,27 +50,32 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Run what was asked for."""
     options = parser().parse_args()
+    if unknown := [part for part in options.parts if part not in PARTS]:
+        parser().error(f"unknown: {', '.join(unknown)}; there are {', '.join(PARTS)}")
     photos.allow_many_connections()
     tables = [heading()]
-    if options.pairs:
-        print(f"Photos: {options.pairs} pairs of {options.items:,}", flush=True)
-        with running_stack(options.workers) as stack:
-            pairs = photos.measure(stack, items=options.items, pairs=options.pairs, latency_ms=options.latency_ms)
-            peer = measure_naive(stack, options)
-        tables.append(photos.report(pairs, items=options.items, latency_ms=options.latency_ms, workers=options.workers))
-        if peer:
-            engine = statistics.median(pair.engine for pair in pairs)
-            tables.append(naive.report(peer, engine, items=options.naive_items))
-    if options.sms_seconds:
-        print(f"SMS: {options.sms_seconds:.0f} s per lane", flush=True)
-        with running_stack(options.sms_workers) as stack:
-            rates = messages.measure(stack, seconds=options.sms_seconds, latency_ms=200)
-        tables.append(messages.report(rates, workers=options.sms_workers))
+    for part in options.parts or USUAL:
+        tables += PARTS[part](options)
     text = "\n\n".join(tables)
     print(f"\n{text}")
     if options.output:
         options.output.write_text(text + "\n")
     return 0
+
+
+def measure_photos(options: argparse.Namespace) -> list[str]:
+    """The engine beside the bare loop, and naive Celery beside both."""
+    if not options.pairs:
+        return []
+    print(f"Photos: {options.pairs} pairs of {options.items:,}", flush=True)
+    with running_stack(options.workers) as stack:
+        pairs = photos.measure(stack, items=options.items, pairs=options.pairs, latency_ms=options.latency_ms)
+        peer = measure_naive(stack, options)
+    tables = [photos.report(pairs, items=options.items, latency_ms=options.latency_ms, workers=options.workers)]
+    if peer:
+        engine = statistics.median(pair.engine for pair in pairs)
+        tables.append(naive.report(peer, engine, items=options.naive_items))
+    return tables
 
 
 def measure_naive(stack: Stack, options: argparse.Namespace) -> float:
@@ -69,6 +86,23 @@ def measure_naive(stack: Stack, options: argparse.Namespace) -> float:
     rate = naive.measure(stack, items=options.naive_items, latency_ms=options.latency_ms)
     print(f"  {rate:,.0f}/s", flush=True)
     return rate
+
+
+def measure_messages(options: argparse.Namespace) -> list[str]:
+    """The SMS rates."""
+    seconds, faults = options.sms_seconds, options.sms_faults
+    if not seconds:
+        return []
+    print(f"SMS: {seconds:g} s per lane{', with faults' if faults else ''}", flush=True)
+    with running_stack(options.sms_workers) as stack:
+        rates = messages.measure(stack, seconds=seconds, latency_ms=200, faults=faults)
+    return [messages.report(rates, workers=options.sms_workers, seconds=seconds, faults=faults)]
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], list[str]]] = {
+    "photos": measure_photos,
+    "sms": measure_messages,
+}
 
 
 def heading() -> str:

@@ -25,15 +25,16 @@ READY_SECONDS = 180.0
 class Stack:
     """A running system: its API and the controls of its sandbox."""
 
-    def __init__(self, port: int, key: str, data: Path) -> None:
+    def __init__(self, port: int, key: str, data: Path, launcher_pid: int) -> None:
         self.data = data
         self.port = port
         self.sandbox_port = port + 1
-        self._key = key
+        self.key = key
+        self.launcher_pid = launcher_pid
 
     def call(self, method: str, path: str, content: Any = None) -> Any:
         """One call of the API; the JSON answer."""
-        return request(self.port, method, path, content, {"Authorization": f"Bearer {self._key}"})
+        return request(self.port, method, path, content, {"Authorization": f"Bearer {self.key}"})
 
     def environment(self) -> dict[str, str]:
         """The variables by which another process reaches this system's Postgres and Redis."""
@@ -73,7 +74,7 @@ def running_stack(workers: int) -> Iterator[Stack]:
         )
     try:
         wait_until_ready(process, port, folder / "up.log")
-        yield Stack(port, key, folder / "data")
+        yield Stack(port, key, folder / "data", process.pid)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(120)
