@@ -39,6 +39,13 @@ class Priority(models.TextChoices):
     LOW = "low"
 
 
+class Scope(models.TextChoices):
+    """What an API key may do."""
+
+    READ = "read"
+    WRITE = "write"
+
+
 class Channel(models.TextChoices):
     """What kind of outside world an operation talks to."""
 

@@ -142,7 +142,10 @@ REST_FRAMEWORK = {
         "batches.api.authentication.BearerAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "batches.api.permissions.HasScope",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "EXCEPTION_HANDLER": "batches.api.errors.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
@@ -170,6 +173,7 @@ BATCH_DEFAULT_SIZE = environment.integer("BATCH_DEFAULT_SIZE", 50, minimum=1)
 BATCH_MAX_RETRIES = environment.integer("BATCH_MAX_RETRIES", 3)
 BATCH_TIMEOUT_MS = environment.integer("BATCH_TIMEOUT_MS", 30_000, minimum=1)
 BATCH_RETENTION_DAYS = environment.integer("BATCH_RETENTION_DAYS", 30, minimum=1)
+BATCH_CREATES_PER_MINUTE = environment.integer("BATCH_CREATES_PER_MINUTE", 300, minimum=1)
 BATCH_MAX_INLINE_ITEMS = environment.integer("BATCH_MAX_INLINE_ITEMS", 100_000, minimum=1)
 BATCH_RETRY_WINDOW_SECONDS = environment.integer("BATCH_RETRY_WINDOW_SECONDS", 6 * 3600, minimum=1)
 MAX_FILE_BYTES = environment.integer("MAX_FILE_BYTES", 20 * 1024 * 1024, minimum=1)

@@ -13,12 +13,16 @@ from django.http import HttpRequest
 from rest_framework.exceptions import NotFound
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
+from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from batches import idempotency
 from batches.api.parsers import StrictJSONParser
+from batches.api.permissions import HasScope
+from batches.api.throttling import CreationThrottle
 from batches.files import discard_files
 from batches.idempotency import Reply
 from batches.models import Batch
@@ -52,8 +56,13 @@ def user_id(request: Request) -> int:
 
 
 class ApiView(APIView):
-    """JSON in, JSON out."""
+    """JSON in, JSON out, for who is signed in and whose key has the scope.
 
+    ``only_reads``: its POST changes nothing and needs the scope ``read``.
+    """
+
+    permission_classes: tuple[type[BasePermission], ...] = (IsAuthenticated, HasScope)
+    only_reads: ClassVar[bool] = False
     parser_classes: tuple[type[BaseParser], ...] = (StrictJSONParser,)
     content_negotiation_class = AlwaysJSON
 
@@ -82,6 +91,8 @@ class BatchView(ApiView):
 
 class CreateBatchView(ApiView):
     """A front door that takes new batches: a builder for the body, a shape for the answer."""
+
+    throttle_classes: tuple[type[BaseThrottle], ...] = (CreationThrottle,)
 
     @abstractmethod
     def build(self, owner_id: int, payload: Mapping[str, Any]) -> NewBatch:

@@ -64,7 +64,7 @@ def exception_handler(exception: Exception, context: Mapping[str, Any]) -> Respo
     if known is None:
         _log(exception, context)
         return Response(simple_body("Internal error", "internal"), status.HTTP_500_INTERNAL_SERVER_ERROR)
-    return Response(simple_body(str(known.detail), known.default_code), known.status_code, headers=_headers(known))
+    return Response(simple_body(str(known.detail), _code_of(known)), known.status_code, headers=_headers(known))
 
 
 def _as_api_exception(exception: Exception) -> exceptions.APIException | None:
@@ -88,6 +88,12 @@ def _as_api_exception(exception: Exception) -> exceptions.APIException | None:
         logger.error("The database does not answer: %s", type(exception).__name__)
         return Unavailable()
     return None
+
+
+def _code_of(exception: exceptions.APIException) -> str:
+    """The code it was raised with; a message of several parts has none of its own."""
+    code = exception.get_codes()
+    return code if isinstance(code, str) else exception.default_code
 
 
 def _headers(exception: exceptions.APIException) -> dict[str, str]:

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from batches.live.ticket import redeem
 from batches.models import ApiKey, Batch
+from batches.states import Scope
 
 LONGEST_TOKEN = 512
 
@@ -55,7 +56,8 @@ def still_valid(grants: Iterable[Grant]) -> frozenset[Grant]:
     users = get_user_model().objects.filter(pk__in={grant.owner_id for grant in asked}, is_active=True)
     active = frozenset(users.values_list("pk", flat=True))
     key_ids = {grant.key_id for grant in asked if grant.key_id is not None}
-    owners = dict(ApiKey.objects.filter(pk__in=key_ids, revoked_at=None).values_list("pk", "owner_id"))
+    keys = ApiKey.objects.filter(pk__in=key_ids, revoked_at=None, scopes__contains=[Scope.READ])
+    owners = dict(keys.values_list("pk", "owner_id"))
     session_keys = {grant.session_key for grant in asked if grant.session_key is not None}
     alive = Session.objects.filter(session_key__in=session_keys, expire_date__gt=timezone.now())
     sessions = frozenset(alive.values_list("session_key", flat=True))

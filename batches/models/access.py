@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from typing import Self
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+
+from batches.states import Scope
+
+
+def every_scope() -> list[str]:
+    """What a key may do when nothing else was said: everything its owner may."""
+    return list(Scope.values)
 
 
 class ApiKey(models.Model):
@@ -19,12 +28,18 @@ class ApiKey(models.Model):
     name = models.CharField(max_length=100)
     prefix = models.CharField(max_length=16, help_text="The key's first characters, to recognise it by.")
     digest = models.CharField(max_length=64, unique=True, editable=False)
+    scopes = ArrayField(models.CharField(max_length=16, choices=Scope.choices), default=every_scope)
     created_at = models.DateTimeField(db_default=Now())
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ("-id",)
+        constraints = (
+            models.CheckConstraint(
+                name="api_key_scopes_known", condition=Q(scopes__contained_by=Scope.values, scopes__len__gt=0)
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}...)"
@@ -35,10 +50,18 @@ class ApiKey(models.Model):
         return hashlib.sha256(secret.encode()).hexdigest()
 
     @classmethod
-    def issue(cls, *, owner_id: int, name: str, secret: str | None = None) -> tuple[Self, str]:
-        """Create a key and return it with its secret, which is shown once and never again."""
+    def issue(
+        cls, *, owner_id: int, name: str, secret: str | None = None, scopes: Sequence[str] | None = None
+    ) -> tuple[Self, str]:
+        """Create a key and return it with its secret, which is shown once and never again. No scopes: all of them."""
         secret = secret or f"bsk_{secrets.token_urlsafe(32)}"
-        key = cls.objects.create(owner_id=owner_id, name=name, prefix=secret[:8], digest=cls.digest_of(secret))
+        key = cls.objects.create(
+            owner_id=owner_id,
+            name=name,
+            prefix=secret[:8],
+            digest=cls.digest_of(secret),
+            scopes=every_scope() if scopes is None else list(scopes),
+        )
         return key, secret
 
 
@@ -72,7 +95,10 @@ def file_path(stored: StoredFile, name: str) -> str:
 
 
 class StoredFile(models.Model):
-    """Bytes a user gave us: an uploaded photo, or the decoded data URL of an item."""
+    """Bytes a user gave us: an uploaded photo, or the decoded data URL of an item.
+
+    One that was stored for a single batch (``for_batch``) goes with it: without its batch it is swept.
+    """
 
     public_id = models.CharField(max_length=64, unique=True, default=new_file_id, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="files")
@@ -80,11 +106,23 @@ class StoredFile(models.Model):
     media_type = models.CharField(max_length=100)
     size = models.PositiveBigIntegerField()
     content = models.FileField(upload_to=file_path, max_length=255)
+    for_batch = models.BooleanField(default=False, db_default=False, help_text="Stored for one batch alone.")
+    batch = models.ForeignKey(
+        "batches.Batch", models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
+    )
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         ordering = ("-id",)
-        indexes = (models.Index(fields=["owner", "-id"], name="stored_file_owner_newest"),)  # an owner's files
+        indexes = (
+            models.Index(fields=["owner", "-id"], name="stored_file_owner_newest"),  # an owner's files
+            # What a deleted batch leaves behind.
+            models.Index(fields=["batch"], name="stored_file_batch", condition=Q(batch__isnull=False)),
+            # The hourly sweep: files whose batch never came or has gone.
+            models.Index(
+                fields=["created_at"], name="stored_file_orphan", condition=Q(for_batch=True, batch__isnull=True)
+            ),
+        )
 
     def __str__(self) -> str:
         return self.name

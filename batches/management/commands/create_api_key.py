@@ -8,6 +8,7 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from batches.models import ApiKey
+from batches.states import Scope
 
 
 class Command(BaseCommand):
@@ -16,8 +17,11 @@ class Command(BaseCommand):
     help = "Create an API key for a user and print its secret. It is shown this once and never again."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """USERNAME and the key's name."""
+        """USERNAME, the key's name and scopes."""
         parser.add_argument("username", metavar="USERNAME")
+        parser.add_argument(
+            "--scope", choices=Scope.values, action="append", help="What it may do; given twice, both (default: all)."
+        )
         parser.add_argument("--name", default="command line", help="What the key is for (default: %(default)s).")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -27,5 +31,5 @@ class Command(BaseCommand):
             raise CommandError("There is no user of that name.")
         if len(options["name"]) > 100:
             raise CommandError("A key's name has at most 100 characters.")
-        _, secret = ApiKey.issue(owner_id=user.pk, name=options["name"])
+        _, secret = ApiKey.issue(owner_id=user.pk, name=options["name"], scopes=options["scope"])
         self.stdout.write(secret)
