@@ -7,7 +7,7 @@ import batches.models.access
 
 
 class Migration(migrations.Migration):
-    dependencies = [("batches", "0003_source")]
+    dependencies = [("batches", "0004_figures_and_files")]
 
     operations = [
         migrations.AddField(

@@ -107,9 +107,7 @@ class StoredFile(models.Model):
     size = models.PositiveBigIntegerField()
     content = models.FileField(upload_to=file_path, max_length=255)
     for_batch = models.BooleanField(default=False, db_default=False, help_text="Stored for one batch alone.")
-    batch = models.ForeignKey(
-        "batches.Batch", models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
-    )
+    batch = models.ForeignKey("batches.Batch", models.SET_NULL, null=True, blank=True, related_name="+", db_index=False)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

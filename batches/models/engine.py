@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 from django.db.models.functions import Now
 
@@ -53,6 +55,9 @@ class Worker(models.Model):
     process_id = models.PositiveIntegerField()
     capacity = models.JSONField(default=dict, help_text="Calls in flight it can hold, by channel.")
     in_flight = models.PositiveIntegerField(default=0)
+    figures: models.JSONField[Any, Any] = models.JSONField(
+        default=dict, db_default={}, help_text="What it has done since its boot, and what it holds now."
+    )
     started_at = models.DateTimeField(db_default=Now())
     seen_at = models.DateTimeField(db_default=Now())
 
