@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import orjson
 from django.db.backends.utils import CursorWrapper
 
 from batches.histogram import duration_bucket
@@ -19,11 +20,11 @@ QUALITY_BUCKETS = 20
 
 _WRITE_ITEMS = """
     WITH change AS (
-        SELECT * FROM unnest(
-            %s::bigint[], %s::bigint[], %s::uuid[], %s::text[], %s::float8[], %s::int[], %s::int[], %s::text[],
-            %s::float8[], %s::text[], %s::int[], %s::text[], %s::text[], %s::text[]
-        ) AS change (item_id, lease_id, attempt_id, status, delay, attempts, failures, result,
-                     quality, provider_reference, duration_ms, category, code, message)
+        SELECT * FROM json_to_recordset(%s) AS change (
+            item_id bigint, lease_id bigint, attempt_id uuid, status text, delay float8, attempts int, failures int,
+            result jsonb, quality float8, provider_reference text, duration_ms int,
+            category text, code text, message text
+        )
     ), held AS (
         SELECT item.id, item.lease_id FROM batches_item AS item JOIN change ON item.id = change.item_id
          WHERE item.lease_id = change.lease_id AND item.status = 'running'
@@ -43,7 +44,7 @@ _WRITE_ITEMS = """
                 ELSE COALESCE(item.first_attempt_at,
                               clock_timestamp() - COALESCE(change.duration_ms, 0) * interval '1 millisecond') END,
            started_at = CASE WHEN change.status = 'pending' THEN NULL ELSE item.started_at END,
-           result = change.result::jsonb,
+           result = change.result,
            quality = change.quality,
            provider_reference = change.provider_reference,
            duration_ms = COALESCE(change.duration_ms, item.duration_ms),
@@ -62,32 +63,34 @@ def write_items(cursor: CursorWrapper, group: Sequence[Change]) -> tuple[list[Ch
 
     A group may hold two changes of one item, of a lease that was lost and of the next: only the latter is written.
     """
-    final_faults = [change.fault if change.status in FINAL_ITEM_STATUSES else None for change in group]
-    cursor.execute(
-        _WRITE_ITEMS,
-        [
-            [change.item_id for change in group],
-            [change.lease_id for change in group],
-            [change.attempt_id for change in group],
-            [str(change.status) for change in group],
-            [change.delay_seconds for change in group],
-            [change.attempts for change in group],
-            [change.failures for change in group],
-            [change.result for change in group],
-            [change.quality for change in group],
-            [change.provider_reference for change in group],
-            [change.duration_ms for change in group],
-            [str(fault.category) if fault else "" for fault in final_faults],
-            [clean(fault.code)[:64] if fault else "" for fault in final_faults],
-            [clean(fault.message)[:MESSAGE_LIMIT] if fault else "" for fault in final_faults],
-        ],
-    )
+    cursor.execute(_WRITE_ITEMS, [orjson.dumps([_row(change) for change in group]).decode()])
     written = set(cursor.fetchall())
     applied: list[Change] = []
     refused: list[Change] = []
     for change in group:
         (applied if (change.item_id, change.lease_id) in written else refused).append(change)
     return applied, refused
+
+
+def _row(change: Change) -> dict[str, Any]:
+    """The change as one JSON object: as arrays, a parameter per column, it cost the worker ten times the CPU."""
+    fault = change.fault if change.status in FINAL_ITEM_STATUSES else None
+    return {
+        "item_id": change.item_id,
+        "lease_id": change.lease_id,
+        "attempt_id": change.attempt_id,
+        "status": str(change.status),
+        "delay": change.delay_seconds,
+        "attempts": change.attempts,
+        "failures": change.failures,
+        "result": None if change.result is None else orjson.Fragment(change.result),
+        "quality": change.quality,
+        "provider_reference": change.provider_reference,
+        "duration_ms": change.duration_ms,
+        "category": str(fault.category) if fault else "",
+        "code": clean(fault.code)[:64] if fault else "",
+        "message": clean(fault.message)[:MESSAGE_LIMIT] if fault else "",
+    }
 
 
 _SETTLE_UNKNOWN = """

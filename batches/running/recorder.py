@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 GROUP_SECONDS = 0.05
 GROUP_SIZE = 400
+GROUP_CHARACTERS = 16 * 1024 * 1024
+"""Of results in one group: Postgres takes no parameter of a gigabyte."""
 RETRY_SECONDS = 0.5
 LIMIT_EXCEEDED = "54"
 """The class of SQLSTATEs for a document too large or too deep: a fault of the data, though not called one."""
@@ -73,11 +75,13 @@ class Recorder:
     def _gather(self) -> list[Change]:
         group = [self._queue.get()]
         deadline = time.monotonic() + GROUP_SECONDS
-        while len(group) < GROUP_SIZE:
+        characters = len(group[0].result or "")
+        while len(group) < GROUP_SIZE and characters < GROUP_CHARACTERS:
             try:
                 group.append(self._queue.get(timeout=max(0.0, deadline - time.monotonic())))
             except Empty:
                 break
+            characters += len(group[-1].result or "")
         return group
 
     def _commit_until_done(self, group: Sequence[Change]) -> None:
