@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 
-from providers import http
 from providers.base import ErrorCategory, ProviderError
-from providers.http import HttpClient, Verdict, classify, refined, retry_after
+from providers.http import HttpClient, Response, Verdict, answers, classify, refined, retry_after
 
 Start = Callable[[Callable[[socket.socket], None]], str]
 
 
-def post(url: str, timeout_seconds: float = 5, **options: Any) -> http.Response:
+def post(url: str, timeout_seconds: float = 5, **options: Any) -> Response:
     return HttpClient("acme", url, headers={"Authorization": "Bearer key"}, **options).post(
         "/do", b"{}", headers={"X-Reference": "r"}, timeout_seconds=timeout_seconds
     )
@@ -162,9 +161,38 @@ def test_a_trickling_answer_ends_at_the_deadline(raw_server: Start) -> None:
 
 
 def test_an_endless_answer_is_cut_off(raw_server: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "LARGEST_ANSWER", 100_000)
+    monkeypatch.setattr(answers, "LARGEST_ANSWER", 100_000)
     url = raw_server(answering(b"HTTP/1.1 200 OK\r\n\r\n", *[b" " * 10_000] * 50))
     assert error_of(url).code == "response_too_large"
+
+
+def json_answer(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
+@pytest.mark.parametrize(
+    ("body", "document"),
+    [
+        (b'{"text": "half an emoji: \\ud83d"}', {"text": "half an emoji: \ud83d"}),
+        (b'\xef\xbb\xbf{"a": 1}', {"a": 1}),
+        (b'{"a": 1, "a": 2}', {"a": 2}),
+        (b"-1e-999", 0.0),
+        (b"123456789012345678901234567890", 1.2345678901234568e29),
+    ],
+    ids=["lone surrogate", "byte order mark", "twice the same key", "nearly nothing", "many digits"],
+)
+def test_odd_json_is_read(raw_server: Start, body: bytes, document: Any) -> None:
+    assert post(raw_server(answering(json_answer(body)))).parsed == document
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b'"\xff"', b'{"a": NaN}', b"[-Infinity]", b"[1e999]", b"[" * 2_000 + b"]" * 2_000, b"[" * 100_000],
+    ids=["nothing", "half", "no text", "nan", "infinite", "beyond every type", "too deep", "much too deep"],
+)
+def test_what_is_no_json_may_have_acted(raw_server: Start, body: bytes) -> None:
+    error = error_of(raw_server(answering(json_answer(body))))
+    assert (error.code, error.permanent, error.surely_not_sent) == ("invalid_response", False, False)
 
 
 @pytest.mark.parametrize(

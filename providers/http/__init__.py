@@ -1,0 +1,12 @@
+"""The one HTTP door: every call to a provider goes through here, and every failure is classified here.
+
+Plain sockets and httptools' C parser instead of urllib3: a call costs a third of the CPU, one deadline covers the
+whole of it, however slowly the answer trickles in, and it is certain whether a failure came before the first byte
+was sent. Works in threads and under gevent, with thousands of calls in flight.
+"""
+
+from providers.http.answers import Response
+from providers.http.client import HttpClient
+from providers.http.verdicts import Verdict, classify, refined, retry_after
+
+__all__ = ["HttpClient", "Response", "Verdict", "classify", "refined", "retry_after"]

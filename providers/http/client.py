@@ -1,0 +1,166 @@
+"""The client of one provider: one request, one answer, every failure classified."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import httptools
+
+from providers.base import ErrorCategory, ProviderError
+from providers.http.answers import Answer, Response, TooLarge, read_json
+from providers.http.connections import origin
+from providers.http.verdicts import Refine, classify, retry_after
+
+CONNECT_SECONDS = 10.0
+CHUNK = 65536
+
+
+class HttpClient:
+    """Calls one provider.
+
+    ``fresh``: a new connection for each call, for providers without idempotency, because on a kept connection
+    that the server just closed nobody can tell whether the request arrived.
+    """
+
+    def __init__(
+        self, name: str, base_url: str, *, headers: Mapping[str, str], refine: Refine | None = None, fresh: bool = False
+    ) -> None:
+        address = urlsplit(base_url)
+        if address.scheme not in {"http", "https"} or not address.hostname:
+            raise ValueError(f"{base_url!r} is not an http(s) URL")
+        self.name = name
+        self._refine = refine
+        self._origin = origin(address.scheme == "https", address.hostname, address.port)
+        self._prefix = address.path.rstrip("/")
+        self._fresh = fresh
+        fixed = {"Host": address.netloc.rpartition("@")[2], "Accept": "application/json", "User-Agent": "batchsite"}
+        if fresh:
+            fixed["Connection"] = "close"
+        self._fixed_headers = _header_lines({**fixed, **headers})
+
+    def post(self, path: str, body: bytes, *, headers: Mapping[str, str], timeout_seconds: float) -> Response:
+        """POST and return a 2xx answer, its JSON parsed. Raises :class:`ProviderError` for everything else."""
+        head = (
+            f"POST {self._prefix}{path} HTTP/1.1\r\n".encode()
+            + self._fixed_headers
+            + _header_lines(headers)
+            + b"Content-Length: %d\r\n\r\n" % len(body)
+        )
+        response = self._exchange(head, body, time.monotonic() + timeout_seconds)
+        well_formed = True
+        try:
+            response.parsed = read_json(response.body)
+        except (ValueError, RecursionError):
+            well_formed = False
+        if not 200 <= response.status < 300:
+            raise self._failure(response)
+        if not well_formed:
+            raise self.invalid_response(response, "a body that is not JSON")
+        return response
+
+    def invalid_response(self, response: Response, what: str) -> ProviderError:
+        """The error for a 2xx answer that cannot be used: it may have had its effect."""
+        return ProviderError(
+            f"{self.name} answered {response.status} with {what}",
+            category=ErrorCategory.SERVER,
+            code="invalid_response",
+            permanent=False,
+            surely_not_sent=False,
+            status=response.status,
+            request_id=response.request_id,
+        )
+
+    def _exchange(self, head: bytes, body: bytes, deadline: float) -> Response:
+        connection = None if self._fresh else self._origin.idle_connection()
+        if connection is None:
+            connection = self._connect(deadline)
+        try:
+            response, reusable = _converse(connection, head, body, deadline)
+        except BaseException as fault:
+            # BaseException: gevent's timeouts and kills, too, leave an answer behind that nobody may read.
+            connection.close()
+            if isinstance(fault, TimeoutError):
+                raise self._lost(ErrorCategory.TIMEOUT, "timeout", "did not answer in time") from None
+            if isinstance(fault, TooLarge):
+                raise self._lost(ErrorCategory.SERVER, "response_too_large", "sent too large an answer") from None
+            if isinstance(fault, OSError):
+                raise self._lost(ErrorCategory.NETWORK, "connection_lost", "cut the connection") from None
+            if isinstance(fault, httptools.HttpParserError | httptools.HttpParserUpgrade):
+                raise self._lost(ErrorCategory.SERVER, "invalid_response", "did not answer in HTTP") from None
+            raise
+        if reusable and not self._fresh:
+            self._origin.keep(connection)
+        else:
+            connection.close()
+        return response
+
+    def _connect(self, deadline: float) -> socket.socket:
+        try:
+            return self._origin.connect(max(0.001, min(CONNECT_SECONDS, deadline - time.monotonic())))
+        except (OSError, UnicodeError) as fault:  # UnicodeError: a host name that is none
+            reason = getattr(fault, "strerror", None) or type(fault).__name__
+            raise ProviderError(
+                f"{self.name} could not be reached: {reason}",
+                category=ErrorCategory.NETWORK,
+                code="connection_failed",
+                permanent=False,
+                surely_not_sent=True,
+            ) from None
+
+    def _lost(self, category: ErrorCategory, code: str, what: str) -> ProviderError:
+        return ProviderError(
+            f"{self.name} {what}", category=category, code=code, permanent=False, surely_not_sent=False
+        )
+
+    def _failure(self, response: Response) -> ProviderError:
+        verdict = classify(response.status)
+        if self._refine is not None:
+            verdict = self._refine(response.status, response.parsed, verdict)
+        words = verdict.words or verdict.code
+        return ProviderError(
+            f"{self.name} answered {response.status}: {words}",
+            category=verdict.category,
+            code=verdict.code,
+            permanent=verdict.permanent,
+            surely_not_sent=verdict.surely_not_sent,
+            retry_after=retry_after(response.headers, time.time()),
+            status=response.status,
+            request_id=response.request_id,
+        )
+
+
+def _converse(connection: socket.socket, head: bytes, body: bytes, deadline: float) -> tuple[Response, bool]:
+    """Send one request and read its answer; also tells whether the connection can be used again."""
+    connection.settimeout(_remaining(deadline))
+    # Whoever refuses a request early hangs up before reading it all, and its answer may be waiting.
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        connection.sendall(head + body)
+    answer = Answer()
+    while not answer.complete:
+        connection.settimeout(_remaining(deadline))
+        data = connection.recv(CHUNK)
+        if data:
+            answer.feed(data)
+        elif answer.ends_with_connection:
+            return answer.response(), False
+        else:
+            raise ConnectionError("closed before the answer was complete")
+    return answer.response(), answer.reusable
+
+
+def _remaining(deadline: float) -> float:
+    remaining = deadline - time.monotonic()
+    if remaining <= 0:
+        raise TimeoutError
+    return remaining
+
+
+def _header_lines(headers: Mapping[str, str]) -> bytes:
+    for name, value in headers.items():
+        if "\r" in value or "\n" in value:
+            raise ValueError(f"the header {name} must not hold a line break")
+    return "".join([f"{name}: {value}\r\n" for name, value in headers.items()]).encode("latin-1")
