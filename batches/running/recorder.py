@@ -8,7 +8,6 @@ batches by id, then leases by id. It never touches Redis.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -16,7 +15,7 @@ from dataclasses import replace
 import gevent
 from django.db import Error, InterfaceError, InternalError, OperationalError, connection, transaction
 from gevent.event import Event
-from gevent.queue import Empty, Queue
+from gevent.queue import Queue
 
 from batches.progress import BatchFacts
 from batches.running import record_statements as statements
@@ -73,14 +72,13 @@ class Recorder:
                 self._idle.set()
 
     def _gather(self) -> list[Change]:
+        """What comes within a moment of the first; what does not fit goes with the next group, at once."""
         group = [self._queue.get()]
-        deadline = time.monotonic() + GROUP_SECONDS
+        if self._queue.qsize() < GROUP_SIZE:
+            gevent.sleep(GROUP_SECONDS)
         characters = len(group[0].result or "")
-        while len(group) < GROUP_SIZE and characters < GROUP_CHARACTERS:
-            try:
-                group.append(self._queue.get(timeout=max(0.0, deadline - time.monotonic())))
-            except Empty:
-                break
+        while len(group) < GROUP_SIZE and characters < GROUP_CHARACTERS and not self._queue.empty():
+            group.append(self._queue.get_nowait())
             characters += len(group[-1].result or "")
         return group
 
