@@ -47,6 +47,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "providers",
     "batches",
+    "records",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
