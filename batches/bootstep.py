@@ -32,6 +32,7 @@ class EngineStep(bootsteps.StartStopStep):
         # One greenlet per item, and the stack that spawned it interests nobody: it was an eighth of the worker's time.
         gevent.config.track_greenlet_tree = False
         engine().start()
+        engine().progress.start()
         worker_shutting_down.connect(_ask_to_stop, weak=False)
 
     def stop(self, parent: Any) -> None:

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 )
 def run_lease(lease_id: int) -> None:
     """Accept a lease and start its items."""
-    engine().runner.run_lease(lease_id)
+    engine().run_lease(lease_id)
 
 
 @shared_task(name="batches.sweep_expired", ignore_result=True)

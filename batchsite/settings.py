@@ -193,6 +193,10 @@ WORKER_CAPACITY = {
     "data": environment.integer("WORKER_CAPACITY_DATA", 50, minimum=1),
 }
 WORKER_DRAIN_SECONDS = environment.number("WORKER_DRAIN_SECONDS", 25.0)
+# A worker or dispatcher that could make progress and makes none for so long ends itself, to be started again.
+STANDSTILL_SECONDS = environment.number("STANDSTILL_SECONDS", 60.0)
+# A lane whose oldest due item has waited longer is reported.
+LANE_WAIT_SECONDS = environment.number("LANE_WAIT_SECONDS", 60.0)
 
 # --- Providers: alias -> adapter, where, key, model, limits ---------------------------------------
 

@@ -13,6 +13,7 @@ from django.db import Error, connection
 
 from batches.progress import BatchFacts, publisher
 from batches.running.changes import Change
+from batches.running.progress_watch import ProgressWatch
 from batches.running.recorder import Recorder
 from batches.running.runner import Runner
 from batches.running.watch import Watch, farewell
@@ -29,13 +30,22 @@ class Engine:
         self.boot_id = f"{socket.gethostname()[:40]}-{secrets.token_hex(8)}"
         self.watch = Watch(self.boot_id)
         self.recorder = Recorder(self._recorded, self._written)
-        self.runner = Runner(self.boot_id, self.watch, self.recorder.put)
+        self.runner = Runner(self.boot_id, self.watch, self._record)
+        self.progress = ProgressWatch(self.watch, self.runner, self.stop)
 
     def start(self) -> None:
         """Begin to accept leases."""
         self.recorder.start()
         self.watch.start()
         logger.info("Engine %s started", self.boot_id)
+
+    def run_lease(self, lease_id: int) -> None:
+        """Accept a lease and start its items; returns when the last of them has started."""
+        self.progress.messages += 1
+        try:
+            self.runner.run_lease(lease_id)
+        finally:
+            self.progress.messages -= 1
 
     def ask_to_stop(self) -> None:
         """Start no further call; safe to call from a signal handler."""
@@ -48,6 +58,7 @@ class Engine:
         if not self.recorder.drain(FLUSH_SECONDS):
             logger.error("Stopped with outcomes that the database did not take; their leases will expire")
         self.recorder.stop()
+        self.progress.stop()
         self.watch.stop()
         try:
             farewell(self.boot_id)
@@ -57,6 +68,10 @@ class Engine:
             connection.close()
         publisher.flush()
         logger.info("Engine %s stopped", self.boot_id)
+
+    def _record(self, change: Change) -> None:
+        self.watch.has_outcome(change.lease_id)
+        self.recorder.put(change)
 
     def _recorded(self, facts: BatchFacts) -> None:
         publisher.announce("progress", facts)

@@ -70,6 +70,11 @@ class Runner:
         """Items that are being run in this process."""
         return sum(len(pool) for pool in self._pools.values())
 
+    @property
+    def has_room(self) -> bool:
+        """Whether an item of any channel would find a place."""
+        return all(pool.free_count() > 0 for pool in self._pools.values())
+
     def run_lease(self, lease_id: int) -> None:
         """Accept a lease and start its items; returns when the last of them has started."""
         if self.stopping.is_set():

@@ -34,14 +34,19 @@ NOTED_SECONDS = 5.0
 
 
 class HeldLease:
-    """A lease this process has. ``valid_until`` (monotonic) is a little before the database's expiry."""
+    """A lease this process has. ``valid_until`` (monotonic) is a little before the database's expiry.
 
-    __slots__ = ("batch_id", "id", "remaining", "valid_until")
+    ``remaining``: items that are not recorded yet. ``running``: those of them that have no outcome yet, either;
+    ``moved_at``: when one had.
+    """
+
+    __slots__ = ("batch_id", "id", "moved_at", "remaining", "running", "valid_until")
 
     def __init__(self, lease_id: int, batch_id: int, size: int, accepted_at: float) -> None:
         self.id = lease_id
         self.batch_id = batch_id
-        self.remaining = size
+        self.remaining = self.running = size
+        self.moved_at = accepted_at
         self.valid_until = accepted_at + leases.LEASE_SECONDS - LEASE_MARGIN_SECONDS
 
 
@@ -51,6 +56,9 @@ class Watch:
     def __init__(self, boot_id: str) -> None:
         self.boot_id = boot_id
         self.in_flight = 0
+        self.accepted = self.recorded_items = self.unrecorded = 0
+        self.accepted_at = self.moved_at = time.monotonic()
+        self._timeouts: dict[int, float] = {}
         self._leases: dict[int, HeldLease] = {}
         self._stopped: frozenset[int] = frozenset()
         self._closed_until: dict[str, float] = {}
@@ -74,11 +82,24 @@ class Watch:
         """Begin to hold a lease; it is renewed until its last item is recorded."""
         held = HeldLease(lease.id, lease.batch_id, len(lease.items), accepted_at)
         self._leases[lease.id] = held
+        self.accepted += 1
+        self.accepted_at = time.monotonic()
         return held
+
+    def has_outcome(self, lease_id: int) -> None:
+        """An item of this lease came back, and waits to be recorded."""
+        self.unrecorded += 1
+        self.moved_at = time.monotonic()
+        held = self._leases.get(lease_id)
+        if held is not None:
+            held.running -= 1
+            held.moved_at = self.moved_at
 
     def recorded(self, numbers: Counter[int]) -> None:
         """So many items of these leases are recorded."""
         for lease_id, number in numbers.items():
+            self.recorded_items += number
+            self.unrecorded -= number
             held = self._leases.get(lease_id)
             if held is not None:
                 held.remaining -= number
@@ -106,6 +127,16 @@ class Watch:
         return batch_id in self._stopped
 
     @property
+    def longest_call_seconds(self) -> float:
+        """How long a call of the batches in hand may take."""
+        return max(self._timeouts.values(), default=0.0)
+
+    def seconds_unrenewed(self) -> float:
+        """How long the oldest lease in hand has been invalid, although it should have been renewed or dropped."""
+        oldest = min((held.valid_until for held in self._leases.values()), default=float("inf"))
+        return max(0.0, time.monotonic() - oldest)
+
+    @property
     def is_stale(self) -> bool:
         """Whether the last look is too old to start anything on it."""
         return time.monotonic() - self._read_at > STALE_SECONDS
@@ -129,9 +160,11 @@ class Watch:
         with connection.cursor() as cursor:
             if in_hand:
                 cursor.execute(
-                    "SELECT id FROM batches_batch WHERE id = ANY(%s) AND status = 'running'", [sorted(in_hand)]
+                    "SELECT id, status = 'running', timeout_ms FROM batches_batch WHERE id = ANY(%s)", [sorted(in_hand)]
                 )
-                self._stopped = frozenset(in_hand - {row[0] for row in cursor.fetchall()})
+                rows = cursor.fetchall()
+                self._stopped = frozenset(in_hand - {batch_id for batch_id, runs, _ in rows if runs})
+                self._timeouts = {batch_id: timeout / 1000 for batch_id, _, timeout in rows}
             else:
                 self._stopped = frozenset()
             cursor.execute(
@@ -150,6 +183,7 @@ class Watch:
         return recorded | {alias: max(until, recorded.get(alias, 0.0)) for alias, (_, until) in self._noted.items()}
 
     def _renew(self) -> None:
+        self._give_up_silent()
         if not self._leases:
             return
         asked = list(self._leases)
@@ -164,6 +198,28 @@ class Watch:
             else:
                 lease.valid_until = 0.0
                 del self._leases[lease_id]
+
+    def _give_up_silent(self) -> None:
+        """Do not renew for ever what makes no outcome, long after its calls should have ended.
+
+        It expires, and rescue treats its items as those of a dead worker. A call may take its timeout; before it, an
+        item may wait for the place of another that takes as long.
+        """
+        now, limit = time.monotonic(), patience(self.longest_call_seconds)
+        for held in list(self._leases.values()):
+            if held.running <= 0 or now - held.moved_at <= limit:
+                continue
+            logger.error(
+                "Lease %d of batch %d: %d items made no outcome for %.0f s; it is given up",
+                *(held.id, held.batch_id, held.running, now - held.moved_at),
+            )
+            held.valid_until = 0.0
+            del self._leases[held.id]
+
+
+def patience(call_seconds: float) -> float:
+    """Seconds after which nothing will come any more of items whose calls may take so long."""
+    return 2 * call_seconds + float(settings.STANDSTILL_SECONDS)
 
 
 def heartbeat(boot_id: str, role: str, capacity: dict[str, int], in_flight: int) -> None:
