@@ -67,9 +67,14 @@ class GroupedEvents(bootsteps.StartStopStep):
         """The connection ends; the next one has a dispatcher of its own."""
         if self._flusher is not None:
             self._flusher.kill()
-            parent.event_dispatcher.flush()
 
     terminate = stop
+
+    def shutdown(self, parent: Any) -> None:
+        """The last events, or Flower would show their tasks as started for ever. Not with every lost connection:
+        Redis may be frozen."""
+        if parent.event_dispatcher is not None:
+            parent.event_dispatcher.flush()
 
 
 def _flush_events(dispatcher: Any) -> None:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import SimpleNamespace
+
+from celery import Celery
+
+from batches.bootstep import GroupedEvents
 
 SLEEPS = """
 import celery
@@ -24,3 +29,21 @@ assert len(ticks) == 20, "a retry of kombu stopped the whole process"
 def test_a_retry_of_kombu_stops_only_its_own_greenlet() -> None:
     """Without Redis it would stop the renewal of leases, the recorder and the answer to SIGTERM as well."""
     subprocess.run([sys.executable, "-c", SLEEPS], check=True, timeout=60)
+
+
+def test_events_wait_for_each_other_and_the_last_ones_are_sent_at_the_end() -> None:
+    app = Celery(broker="memory://")
+    with app.connection_for_write() as connection:
+        queue = app.events.Receiver(connection).queue(connection.default_channel)
+        queue.declare()
+        consumer = SimpleNamespace(event_dispatcher=app.events.Dispatcher(connection, hostname="worker"))
+        step = GroupedEvents(consumer)
+        step.start(consumer)
+        for number in range(5):
+            consumer.event_dispatcher.send("task-received", uuid=str(number))
+        step.stop(consumer)
+        assert queue.get() is None
+        step.shutdown(consumer)
+        message = queue.get()
+        assert message is not None
+        assert [event["uuid"] for event in message.payload] == ["0", "1", "2", "3", "4"]
