@@ -14,7 +14,7 @@ from pathlib import Path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "batchsite.settings")
 
-from benchmarks import messages, naive, photos
+from benchmarks import claim, messages, naive, photos
 from benchmarks.stack import Stack, running_stack
 
 USUAL = ("photos", "sms")
@@ -43,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
         "--sms-faults", action="store_true", help="stop a worker for a second now and then, and empty Redis"
     )
     options.add_argument("--naive-items", type=int, default=2_000, help="photos for naive Celery; 0: leave it out")
+    options.add_argument("--claim-items", type=int, default=1_000_000, help="pending items (default: 1000000)")
     options.add_argument("--output", type=Path, help="write the tables to this file as well")
     return options
 
@@ -99,9 +100,20 @@ def measure_messages(options: argparse.Namespace) -> list[str]:
     return [messages.report(rates, workers=options.sms_workers, seconds=seconds, faults=faults)]
 
 
+def measure_claims(options: argparse.Namespace) -> list[str]:
+    """The dispatcher's claim on a full ledger."""
+    items, finished = options.claim_items, options.claim_items // 5
+    print(f"Claims among {items:,} pending items", flush=True)
+    measured = claim.measure(items=items, finished=finished)
+    for each in measured:
+        print(f"  {claim.describe(each)}", flush=True)
+    return [claim.report(measured, items=items, finished=finished)]
+
+
 PARTS: dict[str, Callable[[argparse.Namespace], list[str]]] = {
     "photos": measure_photos,
     "sms": measure_messages,
+    "claim": measure_claims,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from batches.accounts import known_provider
@@ -41,9 +42,11 @@ class Allotment:
                     taken = given.get(batch.id, 0)
                     used_by_provider[batch.provider] = used_by_provider.get(batch.provider, 0) + taken
                 shares |= {batch_id: number for batch_id, number in given.items() if number > 0}
-        routes = {
-            batch.id: self._route(window, batch, shares[batch.id]) for batch in window.batches if batch.id in shares
-        }
+        served = [batch for batch in window.batches if batch.id in shares]
+        by_lane = Counter[tuple[str, str]]()
+        for batch in served:
+            by_lane[batch.channel, batch.priority] += shares[batch.id]
+        routes = {batch.id: self._route(window, batch, by_lane[batch.channel, batch.priority]) for batch in served}
         return shares, routes
 
     def took(self, window: Window, shares: Mapping[int, int], taken: Mapping[int, int], now: float) -> list[int]:
@@ -118,9 +121,12 @@ class Allotment:
             for limit in _limits(batch):
                 left[limit.name] -= given[batch.id]
 
-    def _route(self, window: Window, batch: Runnable, share: int) -> Route:
-        """Few big leases on an open lane, but enough for every worker to have some; small ones under a limit."""
-        size = min(LEASE_SIZE, max(1, math.ceil(share / (2 * max(1, window.workers)))))
+    def _route(self, window: Window, batch: Runnable, in_lane: int) -> Route:
+        """Few big leases on an open lane, but enough of them for every worker to have some; small ones under a limit.
+
+        Workers take from all batches of a lane: of what is claimed ``in_lane``, not of each batch, all must have some.
+        """
+        size = min(LEASE_SIZE, max(1, math.ceil(in_lane / (2 * max(1, window.workers)))))
         limit = slowest(_limits(batch))
         if limit is not None:
             size = min(size, max(1, int(limit.per_second * LIMITED_LEASE_SECONDS)))

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from django.db import connection, transaction
+
+from batches.dispatching.floors import BOTTOM, Floors
 
 LEASE_SIZE = 50
 """Most items of one lease, and so of one Celery message."""
@@ -38,12 +42,14 @@ class Route:
     lease_size: int
 
 
-_CLAIM = f"""
-    SELECT due.id, due.batch_id
-      FROM unnest(%s::bigint[], %s::int[]) AS share (batch_id, number)
+CLAIM = f"""
+    SELECT due.id, due.batch_id, due.due_at
+      FROM unnest(%s::bigint[], %s::int[], %s::timestamptz[], %s::bigint[])
+        AS share (batch_id, number, floor_due_at, floor_id)
      CROSS JOIN LATERAL (
-        SELECT item.id, item.batch_id FROM batches_item AS item
+        SELECT item.id, item.batch_id, item.due_at FROM batches_item AS item
          WHERE item.batch_id = share.batch_id AND item.status = 'pending' AND item.due_at <= now()
+           AND (item.due_at, item.id) > (share.floor_due_at, share.floor_id)
            AND item.deaths < {SUSPECT_DEATHS}
          ORDER BY item.due_at, item.id
          LIMIT share.number
@@ -80,16 +86,32 @@ class Claimed:
     taken: Mapping[int, int]
 
 
-def claim(shares: Mapping[int, int], routes: Mapping[int, Route]) -> Claimed:
-    """Claim up to ``shares[batch_id]`` due items of each batch and lease them along their routes."""
+def claim(shares: Mapping[int, int], routes: Mapping[int, Route], floors: Floors | None = None) -> Claimed:
+    """Claim up to ``shares[batch_id]`` due items of each batch and lease them along their routes.
+
+    With ``floors`` each batch is looked through from where the last claim of it ended.
+    """
+    floors = Floors() if floors is None else floors
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_CLAIM, [list(shares), list(shares.values())])
+        cursor.execute(CLAIM, claim_parameters(shares, floors))
         items: dict[int, list[int]] = {}
-        for item_id, batch_id in cursor.fetchall():
+        last: dict[int, tuple[datetime, int]] = {}
+        for item_id, batch_id, due_at in cursor.fetchall():
             items.setdefault(batch_id, []).append(item_id)
+            last[batch_id] = max(last.get(batch_id, BOTTOM), (due_at, item_id))
         leases = [lease for batch_id, ids in items.items() for lease in split(batch_id, ids, routes[batch_id])]
         published = write_leases(leases)
-    return Claimed(published, {batch_id: len(ids) for batch_id, ids in items.items()})
+    taken = {batch_id: len(ids) for batch_id, ids in items.items()}
+    for batch_id, number in taken.items():
+        if number == shares[batch_id]:
+            floors.took(batch_id, last[batch_id])
+    return Claimed(published, taken)
+
+
+def claim_parameters(shares: Mapping[int, int], floors: Floors) -> list[list[Any]]:
+    """What :data:`CLAIM` asks for: per batch its share and the place above which to look."""
+    begin = [floors.get(batch_id) for batch_id in shares]
+    return [list(shares), list(shares.values()), [due_at for due_at, _ in begin], [item_id for _, item_id in begin]]
 
 
 def split(batch_id: int, item_ids: Sequence[int], route: Route) -> Iterable[NewLease]:

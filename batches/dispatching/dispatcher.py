@@ -18,6 +18,7 @@ from django.db import Error, InterfaceError, InternalError, OperationalError
 from batches import loading
 from batches.dispatching import claim, rescue, settle
 from batches.dispatching.allotment import Allotment
+from batches.dispatching.floors import Floors
 from batches.dispatching.leader import Leadership
 from batches.dispatching.publish import MESSAGE_LOST_SECONDS, Publication
 from batches.dispatching.window import Window, read_window
@@ -64,6 +65,7 @@ class Dispatcher:
         self._publication = publication
         self._leadership = Leadership()
         self._allotment = Allotment()
+        self._floors = Floors()
         self._stopping = threading.Event()
         self._heartbeat = Every(HEARTBEAT_SECONDS)
         self._upkeep = Every(UPKEEP_SECONDS)
@@ -157,10 +159,11 @@ class Dispatcher:
         shares, routes = self._allotment.shares(window, now)
         if not shares:
             return 0
-        claimed = claim.claim(shares, routes)
+        claimed = claim.claim(shares, routes, self._floors)
         self._publish(claimed.leases, now)
         for batch_id in self._allotment.took(window, shares, claimed.taken, now):
-            self._allotment.nothing_due(batch_id, claim.seconds_until_due(batch_id), now)
+            if not self._floors.leave(batch_id):
+                self._allotment.nothing_due(batch_id, claim.seconds_until_due(batch_id), now)
         return sum(claimed.taken.values())
 
     def _publish(self, leases: Sequence[tuple[int, str]], now: float) -> None:
@@ -168,6 +171,7 @@ class Dispatcher:
         failed = self._publication.publish(leases, now)
         if failed:
             claim.release(failed)
+            self._floors.clear()
 
     def _announce(self, facts: Iterable[BatchFacts]) -> None:
         for fact in facts:

@@ -163,6 +163,26 @@ def test_an_open_lane_has_few_big_leases_and_every_worker_some(running: Dispatch
     assert {lane for _, lane in messages.sent} == {"ai.high", "ai.normal"}
 
 
+def test_many_batches_together_need_no_small_leases(running: Dispatcher) -> None:
+    worker(ai=1000)
+    worker(ai=1000)
+    for _ in range(20):
+        new_batch(10)
+    running.tick()
+    assert list(Lease.objects.values_list("size", flat=True)) == [10] * 20
+
+
+def test_what_was_given_back_is_the_first_to_go_out_again(running: Dispatcher, messages: Messages) -> None:
+    worker(ai=50)
+    batch = new_batch(500, priority="high")
+    messages.broken = True
+    running.tick()
+    messages.broken = False
+    running._publication._closed_until = 0.0
+    running.tick()
+    assert statuses(batch)[:60] == ["running"] * 60
+
+
 def test_a_limited_lane_has_leases_of_one(running: Dispatcher, settings: Any) -> None:
     settings.PROVIDERS = {ONCE_ONLY: entry(OnceOnly, sms_per_second={"normal": 5.0})}
     worker(sms=100)
