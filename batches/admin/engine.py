@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
 
 from batches.admin.paging import ReadOnlyAdmin
+from batches.dispatching.concerns import current_concerns
 from batches.models import BatchHistogram, Lease, ProviderAccount, Worker
 
 
@@ -20,11 +24,45 @@ class LeaseAdmin(ReadOnlyAdmin[Lease]):
 
 @admin.register(Worker)
 class WorkerAdmin(ReadOnlyAdmin[Worker]):
-    """The processes of the engine, the living first."""
+    """The processes of the engine, the living first; above them, what the dispatcher is concerned about."""
 
-    list_display = ("boot_id", "role", "hostname", "process_id", "in_flight", "capacity", "started_at", "seen_at")
+    list_display = (
+        *("boot_id", "role", "hostname", "process_id", "in_flight", "capacity"),
+        *("accepted", "idle_seconds", "unrecorded", "memory", "files", "started_at", "seen_at"),
+    )
     list_filter = ("role",)
     search_fields = ("boot_id__startswith", "hostname")
+
+    @admin.display(description="leases accepted")
+    def accepted(self, worker: Worker) -> int | None:
+        """Since its boot."""
+        return worker.figures.get("accepted")
+
+    @admin.display(description="seconds since the last")
+    def idle_seconds(self, worker: Worker) -> int | None:
+        """Since it accepted one, as of its last look."""
+        return worker.figures.get("idle_seconds")
+
+    @admin.display(description="outcomes unrecorded")
+    def unrecorded(self, worker: Worker) -> int | None:
+        """Waiting in its memory for Postgres."""
+        return worker.figures.get("unrecorded")
+
+    @admin.display(description="memory, MiB")
+    def memory(self, worker: Worker) -> int | None:
+        """Resident."""
+        return worker.figures.get("memory_mb")
+
+    @admin.display(description="open files")
+    def files(self, worker: Worker) -> int | None:
+        """Sockets among them."""
+        return worker.figures.get("files")
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The list, with concerns as messages."""
+        for concern in current_concerns():
+            messages.warning(request, concern.words)
+        return super().changelist_view(request, extra_context)
 
 
 @admin.register(ProviderAccount)

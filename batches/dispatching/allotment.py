@@ -58,6 +58,11 @@ class Allotment:
                 self._paces.get(limit.name, limit.per_second, now).spend(number)
         return [batch_id for batch_id, share in shares.items() if taken.get(batch_id, 0) < share]
 
+    @property
+    def served_at(self) -> Mapping[int, float]:
+        """When something of a batch was handed out last (monotonic)."""
+        return self._last_served
+
     def nothing_due(self, batch_id: int, seconds: float | None, now: float) -> None:
         """Leave the batch out until its next item is due, but look again after a second: it may be changed."""
         self._nothing_due_until[batch_id] = now + min(1.0, 1.0 if seconds is None else max(0.0, seconds))

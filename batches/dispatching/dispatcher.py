@@ -13,11 +13,13 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
+from django.conf import settings
 from django.db import Error, InterfaceError, InternalError, OperationalError
 
 from batches import loading
 from batches.dispatching import claim, rescue, settle
 from batches.dispatching.allotment import Allotment
+from batches.dispatching.concerns import Concerns, idle_workers, waiting_lanes
 from batches.dispatching.floors import Floors
 from batches.dispatching.leader import Leadership
 from batches.dispatching.publish import MESSAGE_LOST_SECONDS, Publication
@@ -58,13 +60,15 @@ class Every:
 
 
 class Dispatcher:
-    """The loop. ``stop`` may be called from a signal handler."""
+    """The loop. ``stop`` may be called from a signal handler; ``beat`` is called after each round."""
 
-    def __init__(self, publication: Publication) -> None:
+    def __init__(self, publication: Publication, *, beat: Callable[[], None] = lambda: None) -> None:
         self.boot_id = f"dispatcher-{socket.gethostname()[:32]}-{secrets.token_hex(8)}"
         self._publication = publication
+        self._beat = beat
         self._leadership = Leadership()
         self._allotment = Allotment()
+        self._concerns = Concerns()
         self._floors = Floors()
         self._stopping = threading.Event()
         self._heartbeat = Every(HEARTBEAT_SECONDS)
@@ -72,6 +76,7 @@ class Dispatcher:
         self._rescue = Every(RESCUE_SECONDS)
         self._lost = Every(1.0)
         self._depose = Every(10.0)
+        self._worry = Every(10.0)
         self._tidy = Every(60.0)
         self._resting_until: dict[str, float] = {}
 
@@ -89,6 +94,7 @@ class Dispatcher:
                 logger.warning("The database did not answer: %s", type(error).__name__)
                 self._leadership.lose()
                 pause = STANDBY_SECONDS
+            self._beat()
             self._stopping.wait(pause)
         self._goodbye()
 
@@ -114,6 +120,7 @@ class Dispatcher:
             if self._lost.due(now):
                 self._publication.publish_lost(claim.unaccepted(MESSAGE_LOST_SECONDS), now)
             self._dispatch(now)
+        self._attend(self._tell_concerns, now)
         return 0.0 if loaded else TICK_SECONDS
 
     def _attend(self, duty: Callable[[], Result], now: float) -> Result | None:
@@ -130,6 +137,15 @@ class Dispatcher:
             logger.error("The dispatcher's duty %s failed: %s", name, type(error).__name__)
             self._resting_until[name] = now + REST_SECONDS
             return None
+
+    def _tell_concerns(self) -> None:
+        now = time.monotonic()
+        if not self._worry.due(now):
+            return
+        found = idle_workers()
+        if self._leadership.steady_seconds >= settings.LANE_WAIT_SECONDS:  # who led before served lanes as well
+            found += waiting_lanes(read_window(), self._allotment.served_at, now)
+        self._concerns.tell(self.boot_id, found, now)
 
     def _rescue_all(self) -> None:
         while True:

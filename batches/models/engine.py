@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.db import models
@@ -37,6 +38,10 @@ class Lease(models.Model):
 
     def __str__(self) -> str:
         return f"lease {self.pk} of {self.size} in {self.lane}"
+
+
+SEEN_WITHIN = timedelta(seconds=10)
+"""A process of the engine that was not heard of for longer is missing."""
 
 
 class WorkerRole(models.TextChoices):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from dataclasses import dataclass
+from typing import Any
 
 import redis
 from django.conf import settings
@@ -16,9 +17,10 @@ from django.views.decorators.http import require_safe
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from batches.dispatching.concerns import current_concerns
 from batches.models import Worker, WorkerRole
+from batches.models.engine import SEEN_WITHIN
 
-SEEN_WITHIN = timedelta(seconds=10)
 DATABASE_SECONDS = 2.0
 REDIS_SECONDS = 1.0
 OK, DOWN, MISSING = "ok", "down", "missing"
@@ -37,30 +39,45 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """200 when the database and Redis answer and a worker and a dispatcher were seen lately, else 503."""
-    roles = _roles_seen()
+    """200 when the database and Redis answer and a worker and a dispatcher were seen lately, else 503.
+
+    ``warnings``: what the dispatcher is concerned about; they make nothing unready.
+    """
+    seen = _seen()
+    roles = frozenset() if seen is None else seen.roles
     parts = {
-        "database": DOWN if roles is None else OK,
+        "database": DOWN if seen is None else OK,
         "redis": OK if _redis_answers() else DOWN,
-        "worker": OK if WorkerRole.WORKER in (roles or ()) else MISSING,
-        "dispatcher": OK if WorkerRole.DISPATCHER in (roles or ()) else MISSING,
+        "worker": OK if WorkerRole.WORKER in roles else MISSING,
+        "dispatcher": OK if WorkerRole.DISPATCHER in roles else MISSING,
     }
     ready = all(part == OK for part in parts.values())
-    return JsonResponse({"ready": ready, **parts}, status=200 if ready else 503)
+    warnings = [] if seen is None else seen.warnings
+    return JsonResponse({"ready": ready, **parts, "warnings": warnings}, status=200 if ready else 503)
 
 
-def _roles_seen() -> frozenset[str] | None:
-    """The roles seen lately, by the database's clock; ``None`` when it does not answer."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the database says: the roles seen lately, and the dispatcher's concerns without names of batches."""
+
+    roles: frozenset[str]
+    warnings: list[dict[str, Any]]
+
+
+def _seen() -> Seen | None:
+    """By the database's clock; ``None`` when it does not answer."""
     try:
-        return _prober.submit(_query_roles).result(timeout=DATABASE_SECONDS)
+        return _prober.submit(_query).result(timeout=DATABASE_SECONDS)
     except (DatabaseError, TimeoutError):
         return None
 
 
-def _query_roles() -> frozenset[str]:
+def _query() -> Seen:
     try:
         seen = Worker.objects.filter(seen_at__gte=Now() - SEEN_WITHIN)
-        return frozenset(seen.order_by().values_list("role", flat=True).distinct())
+        roles = frozenset(seen.order_by().values_list("role", flat=True).distinct())
+        concerns = current_concerns()
+        return Seen(roles, [{"kind": each.kind, "lane": each.lane, "seconds": each.seconds} for each in concerns])
     finally:
         connection.close()
 

@@ -268,6 +268,9 @@ def held_by_process() -> dict[str, int]:
     process = Path("/proc/self")
     try:
         pages = int((process / "statm").read_text().split()[1])
-        return {"memory_mb": pages * os.sysconf("SC_PAGE_SIZE") >> 20, "files": sum(1 for _ in (process / "fd").iterdir())}
+        return {
+            "memory_mb": pages * os.sysconf("SC_PAGE_SIZE") >> 20,
+            "files": sum(1 for _ in (process / "fd").iterdir()),
+        }
     except OSError:
         return {}

@@ -14,7 +14,7 @@ from django.utils import timezone
 from batches.models import Worker
 from batches.pages import health
 
-READY = {"ready": True, "database": "ok", "redis": "ok", "worker": "ok", "dispatcher": "ok"}
+READY = {"ready": True, "database": "ok", "redis": "ok", "worker": "ok", "dispatcher": "ok", "warnings": []}
 
 
 def seen(role: str, seconds_ago: float = 0) -> None:
@@ -54,10 +54,10 @@ def test_without_redis_it_is_not_ready(client: Client, settings: Any) -> None:
 
 
 def test_a_database_that_refuses_is_down(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse() -> frozenset[str]:
+    def refuse() -> None:
         raise OperationalError
 
-    monkeypatch.setattr(health, "_query_roles", refuse)
+    monkeypatch.setattr(health, "_query", refuse)
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["database"], answer.json()["worker"]) == (503, "down", "missing")
 
@@ -65,7 +65,7 @@ def test_a_database_that_refuses_is_down(client: Client, monkeypatch: pytest.Mon
 def test_a_frozen_database_does_not_freeze_the_answer(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     thaw = threading.Event()
     monkeypatch.setattr(health, "DATABASE_SECONDS", 0.05)
-    monkeypatch.setattr(health, "_query_roles", lambda: thaw.wait(10))
+    monkeypatch.setattr(health, "_query", lambda: thaw.wait(10))
     try:
         assert [client.get("/readyz").json()["database"] for _ in range(2)] == ["down", "down"]
     finally:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import signal
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from batches.dispatching.dispatcher import Dispatcher
 from batches.dispatching.publish import Publication
+from batches.standstill import Alarm
 from batchsite.celery import app
+
+LEAST_STANDSTILL_SECONDS = 60.0
+"""A round may take long: it rescues thousands of leases at a time."""
 
 
 class Command(BaseCommand):
@@ -19,7 +24,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the loop in the foreground."""
-        dispatcher = Dispatcher(Publication(app))
+        alarm = Alarm(max(LEAST_STANDSTILL_SECONDS, settings.STANDSTILL_SECONDS))
+        dispatcher = Dispatcher(Publication(app), beat=alarm.beat)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: dispatcher.stop())
+        alarm.start()
         dispatcher.run()
