@@ -21,7 +21,7 @@ from batches.states import Channel
 from providers.base import Provider
 
 HORIZON_SECONDS = 1.0
-FRESH_LIMIT_DELAY_SECONDS = 1.0
+"""A slot further away is not given, unless the caller asks for less."""
 FORGET_MILLISECONDS = 7 * 24 * 3600 * 1000
 
 
@@ -58,11 +58,15 @@ class Limited(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Answer of :func:`reserve`: slots as instants of ``time.monotonic()``, and when to ask again for the rest."""
+    """Answer of :func:`reserve`: slots as instants of ``time.monotonic()``, and when to ask again for the rest.
+
+    ``uncertain_seconds``: by how much the true instants, on the server's clock, may lie before these.
+    """
 
     slots: tuple[float, ...]
     next_wait_seconds: float
     spacing_seconds: float
+    uncertain_seconds: float
 
 
 def limits_of(batch: Limited, provider: Provider | None) -> tuple[Limit, ...]:
@@ -84,23 +88,37 @@ def slowest(limits: Sequence[Limit]) -> Limit | None:
     return min(limits, key=lambda limit: limit.per_second, default=None)
 
 
+def fresh_delay(limit: Limit, horizon_seconds: float) -> float:
+    """How long a limit that Redis does not know waits before its first slot.
+
+    After a FLUSHALL slots up to the horizon may already be promised; the new count starts an interval behind the last
+    of them. Of an interval longer than a second only that: a flush lets a limit of a few a minute make one call early
+    rather than every new batch wait for minutes.
+    """
+    return horizon_seconds + min(limit.interval, 1.0)
+
+
 def reserve(limits: Sequence[Limit], count: int, *, horizon_seconds: float = HORIZON_SECONDS) -> Reservation:
-    """Reserve up to ``count`` slots of all limits together within the horizon. Raises ``redis.RedisError``."""
-    arguments: list[int] = [
-        count,
-        _microseconds(horizon_seconds),
-        _microseconds(FRESH_LIMIT_DELAY_SECONDS),
-    ]
+    """Reserve up to ``count`` slots of all limits together within the horizon. Raises ``redis.RedisError``.
+
+    All calls of one limit must ask with the same horizon, see :func:`fresh_delay`.
+    """
+    arguments: list[int] = [count, _microseconds(horizon_seconds)]
     for limit in limits:
-        arguments += [_microseconds(limit.interval), FORGET_MILLISECONDS if limit.forgettable else 0]
+        arguments += [
+            _microseconds(limit.interval),
+            FORGET_MILLISECONDS if limit.forgettable else 0,
+            _microseconds(fresh_delay(limit, horizon_seconds)),
+        ]
     keys = [f"{settings.REDIS_PREFIX}:limit:{limit.name}" for limit in limits]
+    asked_at = time.monotonic()
     granted, first, spacing, refused = cast(
         "tuple[int, int, int, int]", _script()(keys=keys, args=arguments, client=redis_client())
     )
-    # Counted from after the answer: a slow network makes a call late, never early.
+    # Counted from after the answer: a slow network, or a process that was stopped, makes a call late, never early.
     now = time.monotonic()
     slots = tuple(now + (first + index * spacing) / 1e6 for index in range(granted))
-    return Reservation(slots, refused / 1e6, spacing / 1e6)
+    return Reservation(slots, refused / 1e6, spacing / 1e6, now - asked_at)
 
 
 @functools.cache

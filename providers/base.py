@@ -139,6 +139,23 @@ class Provider(Protocol):
     """Whether calls go to the sandbox of this repository because no key is set."""
     idempotent: ClassVar[bool]
     """Whether doing a call twice costs money at most (True) or reaches a person twice (False)."""
+    departs: ClassVar[bool]
+    """Whether its calls go through the HTTP door, which awaits their departure when all that is missing is the first
+    byte. Where not (a library of the provider's), the engine awaits it before the call: as safe, but less exact."""
+
+
+class Nobody:
+    """The provider of an operation that calls no outside service."""
+
+    alias = ""
+    model = ""
+    limits = Limits()
+    uses_sandbox = False
+    idempotent: ClassVar[bool] = True
+    departs: ClassVar[bool] = False
+
+
+NOBODY: Provider = Nobody()
 
 
 class ChatProvider(Provider, Protocol):

@@ -11,7 +11,7 @@ from batches.backoff import RetryPolicy
 from batches.limits import Limit, limits_of
 from batches.models import Batch
 from batches.operations import Operation, get_operation
-from providers.base import Provider
+from providers.base import NOBODY, Provider
 from providers.registry import get_provider
 
 FRESH_SECONDS = 2.0
@@ -31,6 +31,11 @@ class BatchContext:
     timeout_seconds: float
     limits: tuple[Limit, ...]
     read_at: float
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a call may leave as soon as it is ready: nothing limits it, and repeating it is harmless."""
+        return not self.limits and self.provider.idempotent
 
 
 class Contexts:
@@ -56,7 +61,7 @@ class Contexts:
 def read(batch_id: int) -> BatchContext:
     """Read a batch's context from the database."""
     batch = Batch.objects.get(pk=batch_id)
-    provider = get_provider(batch.provider)
+    provider = get_provider(batch.provider) if batch.provider else NOBODY
     return BatchContext(
         batch_id=batch.pk,
         owner_id=batch.owner_id,

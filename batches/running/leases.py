@@ -103,13 +103,3 @@ def mark_started(item_id: int, lease_id: int, attempt_id: uuid.UUID) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(_MARK_STARTED, [attempt_id, item_id, lease_id])
         return bool(cursor.rowcount == 1)
-
-
-def clear_started(item_id: int, lease_id: int, attempt_id: uuid.UUID) -> bool:
-    """Take the mark back: the call was surely not made."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE batches_item SET started_at = NULL WHERE id = %s AND lease_id = %s AND attempt_id = %s",
-            [item_id, lease_id, attempt_id],
-        )
-        return bool(cursor.rowcount == 1)

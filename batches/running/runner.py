@@ -9,6 +9,8 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import gevent
@@ -20,24 +22,29 @@ from gevent.lock import Semaphore
 from gevent.pool import Pool
 
 from batches.backoff import RetryPolicy
-from batches.limits import HORIZON_SECONDS, reserve
+from batches.limits import reserve
 from batches.operations import Attempt
 from batches.outcomes import Fault, Outcome, Rejected, Retry, Snooze, Unknown, outcome_of_error
 from batches.running import leases
 from batches.running.changes import Change, Held, change_of, closed_seconds
 from batches.running.context import BatchContext, Contexts
+from batches.running.departures import (
+    NO_PERMIT_SNOOZE_SECONDS,
+    Departing,
+    Departures,
+    HeldBack,
+    Slot,
+    slots_of,
+    until_near,
+)
 from batches.running.leases import AcceptedLease, LeasedItem
 from batches.running.watch import HeldLease, Watch
 from batches.states import SOLO_LANE
 from providers.base import ErrorCategory, ProviderError
+from providers.departure import departing
 
 logger = logging.getLogger(__name__)
 
-START_LEAD_SECONDS = 0.1
-"""The start of a call that must not happen twice is committed so long before its slot."""
-SLOT_TOLERANCE_SECONDS = 0.06
-"""A slot missed by more is given up and reserved anew, or two late calls would crowd one second."""
-NO_PERMIT_SNOOZE_SECONDS = 1.0
 DEADLINE_GRACE_SECONDS = 1.0
 
 NO_ANSWER = Fault(ErrorCategory.TIMEOUT, "deadline_exceeded", "The call did not end before its deadline.")
@@ -53,6 +60,19 @@ class Abandoned(BaseException):
     """The worker stops and cannot wait for this call any longer."""
 
 
+@dataclass(slots=True)
+class Call:
+    """What is known of one attempt while it is made.
+
+    ``began``: when, monotonic; None where nothing was. ``left``: whether its first byte may be on the way.
+    """
+
+    attempt_id: uuid.UUID = field(default_factory=uuid.uuid4)
+    began: float | None = None
+    left: bool = False
+    deadline: gevent.Timeout | None = None
+
+
 class Runner:
     """The process-wide executor of items."""
 
@@ -62,6 +82,7 @@ class Runner:
         self._watch = watch
         self._record = record
         self._contexts = Contexts()
+        self._departures = Departures(watch, self.stopping)
         self._pools = {channel: Pool(capacity) for channel, capacity in settings.WORKER_CAPACITY.items()}
         self._solo = Semaphore(1)
 
@@ -135,8 +156,8 @@ class Runner:
             gevent.sleep(0.05)
 
     def _start_items(self, held: HeldLease, context: BatchContext, waiting: list[LeasedItem]) -> None:
-        slots: list[float | None] = [None] * len(waiting)
-        if context.limits and not self.stopping.is_set():
+        slots: list[Slot | None] = [None] * len(waiting)
+        if context.limits and context.provider.idempotent and not self.stopping.is_set():
             slots = self._take_permits(held, context, waiting)
         pool = self._pools[context.channel]
         for slot in slots:
@@ -148,7 +169,7 @@ class Runner:
                 pool.spawn(self._run_item, held, context, waiting[0], slot)
             del waiting[0]
 
-    def _take_permits(self, held: HeldLease, context: BatchContext, waiting: list[LeasedItem]) -> list[float | None]:
+    def _take_permits(self, held: HeldLease, context: BatchContext, waiting: list[LeasedItem]) -> list[Slot | None]:
         """Reserve a slot per item; those without one within the horizon are snoozed until theirs may be near."""
         try:
             reservation = reserve(context.limits, len(waiting))
@@ -159,110 +180,63 @@ class Runner:
         granted = len(reservation.slots)
         for index, item in enumerate(waiting[granted:]):
             delay = reservation.next_wait_seconds + index * reservation.spacing_seconds
-            self._record(change_of(_until_near(delay), self._held(held, context, item)))
+            self._record(change_of(until_near(delay), self._held(held, context, item)))
         del waiting[granted:]
-        return list(reservation.slots)
+        return list(slots_of(reservation))
 
-    def _run_item(self, held: HeldLease, context: BatchContext, item: LeasedItem, slot: float | None) -> None:
-        attempt_id = uuid.uuid4()
+    def _run_item(self, held: HeldLease, context: BatchContext, item: LeasedItem, slot: Slot | None) -> None:
+        call = Call()
         ran = time.monotonic()
-        called: float | None = None
         outcome: Outcome
         try:
-            refusal = self._wait_for_start(held, context, item, slot, attempt_id)
-            if refusal is not None:
-                outcome = refusal
-            else:
-                called = time.monotonic()
-                outcome = self._call(context, item, attempt_id)
+            outcome = self._call(held, context, item, slot, call)
+        except HeldBack as held_back:
+            outcome = held_back.snooze
         except Abandoned:
-            outcome = Snooze() if called is None or context.provider.idempotent else Unknown(STOPPED)
-        except Error as error:
-            # Only the marks before the call use the database, so nothing was sent.
-            logger.warning("Item %d could not be marked as started: %s", item.id, type(error).__name__)
-            outcome = Snooze(NO_PERMIT_SNOOZE_SECONDS)
+            outcome = Unknown(STOPPED) if call.left and not context.provider.idempotent else Snooze()
         except BaseException as error:
             # Also SystemExit and a deadline that came a moment late: an item without a record is running for ever.
             logger.error("Item %d: %s outside of its call", item.id, type(error).__name__)
-            outcome = Snooze(NO_PERMIT_SNOOZE_SECONDS) if called is None else self._bug(context, error)
+            outcome = bug(error, call, context) if call.left else Snooze(NO_PERMIT_SNOOZE_SECONDS)
+        if isinstance(outcome, Snooze) and not call.left:
+            call.began = None  # it came as far as to connect, and no attempt was made
         ended = time.monotonic()
         facts: dict[str, Any] = {
-            "attempt_id": attempt_id if called is not None else None,
-            "duration_seconds": ended - called if called is not None else 0.0,
+            "attempt_id": call.attempt_id if call.began is not None else None,
+            "duration_seconds": ended - call.began if call.began is not None else 0.0,
             "elapsed_seconds": item.elapsed_seconds + (ended - ran),
         }
         try:
             change = change_of(outcome, self._held(held, context, item), **facts)
         except Exception as error:
-            change = change_of(self._bug(context, error), self._held(held, context, item), **facts)
+            change = change_of(bug(error, call, context), self._held(held, context, item), **facts)
         self._record(change)
 
-    def _wait_for_start(
-        self, held: HeldLease, context: BatchContext, item: LeasedItem, slot: float | None, attempt_id: uuid.UUID
-    ) -> Snooze | None:
-        """Wait for the item's slot and pass every gate; a Snooze when it may not start."""
-        if context.provider.idempotent:
-            self._sleep_until(slot)
-            return self._gate(held, context)
-        return self._start_once(held, context, item, slot, attempt_id)
+    def _call(self, held: HeldLease, context: BatchContext, item: LeasedItem, slot: Slot | None, call: Call) -> Outcome:
+        """Let the operation make its call, which leaves at its moment."""
+        self._departures.pass_gates(held, context.provider.alias)
+        call.began = time.monotonic()
+        if context.is_open:
+            call.left = True
+            return self._run(context, item, call)
+        moment = Departing(held, context, item.id, call.attempt_id, slot)
+        if not context.provider.departs:
+            self._depart(moment, call)
+            return self._run(context, item, call)
+        with departing(partial(self._depart, moment, call)):
+            return self._run(context, item, call)
 
-    def _start_once(
-        self, held: HeldLease, context: BatchContext, item: LeasedItem, slot: float | None, attempt_id: uuid.UUID
-    ) -> Snooze | None:
-        """Commit the start before the bytes leave, because afterwards nobody could tell whether they did."""
-        lead = START_LEAD_SECONDS
-        while True:
-            self._sleep_until(slot - lead if slot is not None else None)
-            refusal = self._gate(held, context)
-            if refusal is not None:
-                return refusal
-            try:
-                if not leases.mark_started(item.id, held.id, attempt_id):
-                    return Snooze()
-            finally:
-                connection.close()
-            self._sleep_until(slot)
-            refusal = self._gate(held, context)
-            if refusal is None and not _is_late(slot):
-                return None
-            try:
-                leases.clear_started(item.id, held.id, attempt_id)
-            finally:
-                connection.close()
-            if refusal is not None:
-                return refusal
-            # The database is slow: with the same lead the next slot would be missed as well, and the next.
-            lead = min(HORIZON_SECONDS, lead * 2)
-            slot, refusal = self._reserve_again(context)
-            if refusal is not None:
-                return refusal
+    def _depart(self, moment: Departing, call: Call) -> None:
+        """The wait is ours: it counts neither for the provider's deadline nor as the call's duration."""
+        if call.deadline is not None:
+            call.deadline.cancel()
+        self._departures.await_moment(moment)
+        if call.deadline is not None:
+            call.deadline.start()
+        call.began = time.monotonic()
+        call.left = True
 
-    def _reserve_again(self, context: BatchContext) -> tuple[float | None, Snooze | None]:
-        try:
-            reservation = reserve(context.limits, 1)
-        except redis.RedisError:
-            return None, Snooze(NO_PERMIT_SNOOZE_SECONDS)
-        if not reservation.slots:
-            return None, _until_near(reservation.next_wait_seconds)
-        return reservation.slots[0], None
-
-    def _gate(self, held: HeldLease, context: BatchContext) -> Snooze | None:
-        """Whether a call may start now."""
-        while self._watch.is_stale and not self.stopping.is_set() and not self._watch.is_lost(held):
-            gevent.sleep(0.05)
-        if self.stopping.is_set() or self._watch.is_lost(held) or self._watch.is_stopped(held.batch_id):
-            return Snooze()
-        closed = self._watch.seconds_closed(context.provider.alias)
-        return Snooze(closed) if closed else None
-
-    def _sleep_until(self, instant: float | None) -> None:
-        """Sleep, but not past the order to stop."""
-        if instant is not None:
-            delay = instant - time.monotonic()
-            if delay > 0:
-                self.stopping.wait(delay)
-
-    def _call(self, context: BatchContext, item: LeasedItem, attempt_id: uuid.UUID) -> Outcome:
+    def _run(self, context: BatchContext, item: LeasedItem, call: Call) -> Outcome:
         attempt = Attempt(
             item_id=item.id,
             owner_id=context.owner_id,
@@ -270,11 +244,11 @@ class Runner:
             input=item.input,
             parameters=context.parameters,
             provider=context.provider,
-            reference=str(attempt_id),
+            reference=str(call.attempt_id),
             timeout_seconds=context.timeout_seconds,
         )
-        deadline = gevent.Timeout(context.timeout_seconds + DEADLINE_GRACE_SECONDS, DeadlineExceeded)
-        deadline.start()
+        call.deadline = gevent.Timeout(context.timeout_seconds + DEADLINE_GRACE_SECONDS, DeadlineExceeded)
+        call.deadline.start()
         try:
             return context.operation.run(attempt)
         except ProviderError as error:
@@ -282,17 +256,13 @@ class Runner:
             self._note_closed_account(context, outcome)
             return outcome
         except DeadlineExceeded:
-            return Retry(NO_ANSWER) if context.provider.idempotent else Unknown(NO_ANSWER)
+            return Unknown(NO_ANSWER) if call.left and not context.provider.idempotent else Retry(NO_ANSWER)
         except Exception as error:
             # The traceback names code, not content: exceptions of parsers may quote what they parsed.
             logger.error("Item %d: %s in operation %s", item.id, type(error).__name__, context.operation.name)
-            return self._bug(context, error)
+            return bug(error, call, context)
         finally:
-            deadline.close()
-
-    def _bug(self, context: BatchContext, error: BaseException) -> Outcome:
-        fault = Fault(ErrorCategory.INTERNAL, "operation_failed", f"The operation failed: {type(error).__name__}.")
-        return Rejected(fault) if context.provider.idempotent else Unknown(fault)
+            call.deadline.close()
 
     def _note_closed_account(self, context: BatchContext, outcome: Outcome) -> None:
         fault = getattr(outcome, "fault", None)
@@ -309,10 +279,7 @@ def _stranger(held: HeldLease, item: LeasedItem) -> Held:
     return Held(item, held.batch_id, held.id, "", True, policy)
 
 
-def _until_near(wait_seconds: float) -> Snooze:
-    """Back while the slot is still ahead, or it would pass unused on the way through the dispatcher."""
-    return Snooze(max(0.05, wait_seconds - HORIZON_SECONDS / 2))
-
-
-def _is_late(slot: float | None) -> bool:
-    return slot is not None and time.monotonic() > slot + SLOT_TOLERANCE_SECONDS
+def bug(error: BaseException, call: Call, context: BatchContext) -> Outcome:
+    """What a failure of ours around a call means, which may have reached a person."""
+    fault = Fault(ErrorCategory.INTERNAL, "operation_failed", f"The operation failed: {type(error).__name__}.")
+    return Unknown(fault) if call.left and not context.provider.idempotent else Rejected(fault)

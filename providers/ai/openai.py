@@ -33,6 +33,7 @@ class OpenAI:
     """Chat with vision and structured output."""
 
     idempotent: ClassVar[bool] = True
+    departs: ClassVar[bool] = True
 
     def __init__(
         self, *, alias: str, base_url: str, key: str, model: str, limits: Limits, uses_sandbox: bool = False

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 import httptools
 
 from providers.base import ErrorCategory, ProviderError
+from providers.departure import depart
 from providers.http.answers import Answer, Response, TooLarge, read_json
-from providers.http.connections import origin
+from providers.http.connections import is_quiet, origin
 from providers.http.verdicts import Refine, classify, retry_after
 
 CONNECT_SECONDS = 10.0
@@ -79,6 +80,7 @@ class HttpClient:
         if connection is None:
             connection = self._connect(deadline)
         try:
+            deadline += self._await_departure(connection)
             response, reusable = _converse(connection, head, body, deadline)
         except BaseException as fault:
             # BaseException: gevent's timeouts and kills, too, leave an answer behind that nobody may read.
@@ -98,18 +100,30 @@ class HttpClient:
             connection.close()
         return response
 
+    def _await_departure(self, connection: socket.socket) -> float:
+        """Returns the seconds that it took; they are not the provider's. The first byte follows at once."""
+        began = time.monotonic()
+        if not depart():
+            return 0.0
+        if not is_quiet(connection):
+            raise self._not_reached("hung up before the call could leave")
+        return time.monotonic() - began
+
     def _connect(self, deadline: float) -> socket.socket:
         try:
             return self._origin.connect(max(0.001, min(CONNECT_SECONDS, deadline - time.monotonic())))
         except (OSError, UnicodeError) as fault:  # UnicodeError: a host name that is none
             reason = getattr(fault, "strerror", None) or type(fault).__name__
-            raise ProviderError(
-                f"{self.name} could not be reached: {reason}",
-                category=ErrorCategory.NETWORK,
-                code="connection_failed",
-                permanent=False,
-                surely_not_sent=True,
-            ) from None
+            raise self._not_reached(f"could not be reached: {reason}") from None
+
+    def _not_reached(self, what: str) -> ProviderError:
+        return ProviderError(
+            f"{self.name} {what}",
+            category=ErrorCategory.NETWORK,
+            code="connection_failed",
+            permanent=False,
+            surely_not_sent=True,
+        )
 
     def _lost(self, category: ErrorCategory, code: str, what: str) -> ProviderError:
         return ProviderError(

@@ -48,6 +48,7 @@ class Twilio:
     """Sends one SMS per call, each on a connection of its own."""
 
     idempotent: ClassVar[bool] = False
+    departs: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -11,6 +11,8 @@ import hypothesis
 import pytest
 
 from batches.limits import Limit
+from batches.running import runner, watch
+from batches.running.engine import Engine
 from tests.engine.scripted import ONCE_ONLY, REPEATABLE, OnceOnly, Repeatable, Script, entry, script
 
 quick = hypothesis.settings(deadline=None, max_examples=60)
@@ -48,3 +50,18 @@ def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
     with gevent.Timeout(seconds, AssertionError("it never came true")):
         while not condition():
             gevent.sleep(0.005)
+
+
+@pytest.fixture
+def engine(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    """A started engine of little capacity that looks and renews often."""
+    settings.WORKER_CAPACITY = {"ai": 10, "sms": 10, "data": 2}
+    settings.WORKER_DRAIN_SECONDS = 0.1
+    monkeypatch.setattr(watch, "WATCH_SECONDS", 0.02)
+    monkeypatch.setattr(watch, "RENEW_SECONDS", 0.05)
+    monkeypatch.setattr(runner, "DEADLINE_GRACE_SECONDS", 0.05)
+    running = Engine()
+    running.start()
+    until(lambda: not running.watch.is_stale)
+    yield running
+    running.stop()

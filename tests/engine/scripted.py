@@ -20,6 +20,7 @@ ONCE_ONLY = "once-only"
 
 class Repeatable:
     idempotent: ClassVar[bool] = True
+    departs: ClassVar[bool] = False
 
     def __init__(
         self, *, alias: str, key: str, limits: Limits, uses_sandbox: bool, base_url: str, model: str = ""
@@ -32,6 +33,16 @@ class Repeatable:
 
 class OnceOnly(Repeatable):
     idempotent: ClassVar[bool] = False
+
+
+class RepeatableByTheDoor(Repeatable):
+    """Its script calls :func:`providers.departure.depart` when only the first byte is missing, as the door does."""
+
+    departs: ClassVar[bool] = True
+
+
+class OnceByTheDoor(OnceOnly):
+    departs: ClassVar[bool] = True
 
 
 class Script:

@@ -229,9 +229,10 @@ def test_a_start_is_marked_only_under_the_lease_and_in_a_running_batch() -> None
     Batch.objects.update(status="running")
     assert leases.mark_started(item.id, held.id, attempt_id)
     assert items(batch)[0].attempt_id == attempt_id
-    assert not leases.clear_started(item.id, held.id, uuid.uuid4())
-    assert leases.clear_started(item.id, held.id, attempt_id)
-    assert items(batch)[0].started_at is None
+    assert items(batch)[0].started_at is not None
+    assert leases.mark_started(item.id, held.id, attempt_id)  # again, after a slot was missed
+    Batch.objects.update(status="paused")
+    assert not leases.mark_started(item.id, held.id, attempt_id)
 
 
 @pytest.mark.parametrize(("due_in", "expected"), [(30, 30.0), (-30, -30.0)])

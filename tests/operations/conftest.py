@@ -17,6 +17,7 @@ class Answering:
     """Both kinds of provider in one; keeps what it was asked."""
 
     idempotent: ClassVar[bool] = True
+    departs: ClassVar[bool] = False
 
     def __init__(self, answer: str = "") -> None:
         self.alias = self.model = "answering"
