@@ -13,7 +13,7 @@ from django.core.files.base import ContentFile, File
 from django.core.files.storage import default_storage
 from PIL import Image
 
-from batches.models import StoredFile
+from batches.models import Batch, StoredFile
 from batches.problems import InvalidInput, Problem
 
 IMAGE_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif"}
@@ -94,30 +94,42 @@ def store_file(owner_id: int, name: str, media_type: str, content: bytes | File[
     return store_uploads(owner_id, [check_upload(name, media_type, read)])[0]
 
 
-def store_uploads(owner_id: int, uploads: Sequence[Upload]) -> list[StoredFile]:
-    """Store checked files, their rows by one INSERT; all of them or none."""
+def store_uploads(owner_id: int, uploads: Sequence[Upload], *, for_batch: bool = False) -> list[StoredFile]:
+    """Store checked files, their rows by one INSERT; all of them or none. Call it outside of a transaction.
+
+    ``for_batch``: they are part of one batch that is about to be submitted, and go with it. Every file begins as one
+    whose batch has not come, with its row before its bytes: whatever a process that is killed here leaves behind has a
+    row, and is swept (:func:`batches.retention.sweep_orphaned_files`).
+    """
     rows = [
-        StoredFile(
-            owner_id=owner_id,
-            name=upload.name,
-            media_type=upload.media_type,
-            size=upload.size,
-            content=ContentFile(upload.content, name=upload.name)
-            if isinstance(upload.content, bytes)
-            else upload.content,
-        )
+        StoredFile(owner_id=owner_id, name=upload.name, media_type=upload.media_type, size=upload.size, for_batch=True)
         for upload in uploads
     ]
+    for row in rows:
+        row.content.name = stored_path(owner_id, row.public_id)
+    StoredFile.objects.bulk_create(rows)
     try:
-        return StoredFile.objects.bulk_create(rows)  # the field saves each content on its way into the INSERT
+        for row, upload in zip(rows, uploads, strict=True):
+            content = ContentFile(upload.content) if isinstance(upload.content, bytes) else upload.content
+            default_storage.save(row.content.name, content)
+        if not for_batch:
+            StoredFile.objects.filter(pk__in=[row.pk for row in rows]).update(for_batch=False)
+            for row in rows:
+                row.for_batch = False
     except BaseException:
-        for row in rows:
-            default_storage.delete(stored_path(owner_id, row.public_id))
+        discard_files(owner_id, [row.public_id for row in rows])
         raise
+    return rows
+
+
+def keep_with_batch(batch: Batch, public_ids: Sequence[str]) -> None:
+    """These files belong to the batch from now on; inside the transaction that stores it."""
+    if public_ids:
+        StoredFile.objects.filter(owner_id=batch.owner_id, public_id__in=public_ids).update(batch=batch)
 
 
 def discard_files(owner_id: int, public_ids: Sequence[str]) -> None:
-    """Remove files that were stored for a batch which was not submitted."""
+    """Remove files that were stored for a batch which was not submitted: the bytes, then the rows that name them."""
     for public_id in public_ids:
         default_storage.delete(stored_path(owner_id, public_id))
     StoredFile.objects.filter(owner_id=owner_id, public_id__in=public_ids).delete()

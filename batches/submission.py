@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from batches import audit, events
+from batches.files import keep_with_batch
 from batches.models import Batch
 from batches.operations import get_operation
 from batches.options import NewBatch, NewItem
@@ -25,6 +26,7 @@ def submit_batch(*, owner_id: int, new: NewBatch) -> Batch:
     with transaction.atomic():
         batch = _create(owner_id, new)
         copy_items(batch, new.items)
+        keep_with_batch(batch, new.stored_files)
         audit.record("submit", batch, actor_id=owner_id, items=batch.total, operation=batch.operation)
         batch.refresh_from_db()
         transaction.on_commit(lambda: events.announce_created(batch))

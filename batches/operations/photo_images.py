@@ -149,7 +149,7 @@ class PhotoImages:
 
     def stored(self, owner_id: int) -> list[NewItem]:
         """The items, once everything was found good: data URLs become stored files, rows hold their ids."""
-        files = store_uploads(owner_id, list(self._uploads.values()))
+        files = store_uploads(owner_id, list(self._uploads.values()), for_batch=True) if self._uploads else []
         self.stored_files = [file.public_id for file in files]
         for index, file in zip(self._uploads, files, strict=True):
             self._documents[index].update(fileId=file.public_id, mediaType=file.media_type)
