@@ -30,6 +30,7 @@ from batches.running.runner import Runner
 from batches.running.watch import Watch
 from batches.standstill import EXIT_CODE, Alarm
 from batches.states import LANES
+from providers.http.connections import close_idle_connections
 
 logger = logging.getLogger(__name__)
 
@@ -177,6 +178,7 @@ class ProgressWatch:
         while True:
             gevent.sleep(LOOK_SECONDS)
             try:
+                close_idle_connections()
                 reason = self._look()
             except Exception:
                 logger.exception("A look at the worker's own progress failed")

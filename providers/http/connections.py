@@ -46,6 +46,18 @@ class Origin:
             connection.close()
         return None
 
+    def close_idle(self) -> None:
+        """Close those that nobody wanted for too long; the oldest are at the left."""
+        while self._idle:
+            try:
+                since, connection = self._idle.popleft()
+            except IndexError:  # another thread was faster
+                return
+            if time.monotonic() - since < IDLE_SECONDS:
+                self._idle.appendleft((since, connection))
+                return
+            connection.close()
+
     def keep(self, connection: socket.socket) -> None:
         """Offer a connection whose answer was read to its end to the next call."""
         if len(self._idle) < MOST_IDLE_CONNECTIONS:
@@ -54,10 +66,21 @@ class Origin:
             connection.close()
 
 
+_origins: list[Origin] = []
+
+
 @cache
 def origin(secure: bool, host: str, port: int | None) -> Origin:
     """This process's one origin of that address: providers at the same address share its idle connections."""
-    return Origin(secure, host, port)
+    made = Origin(secure, host, port)
+    _origins.append(made)
+    return made
+
+
+def close_idle_connections() -> None:
+    """Called now and then by who lives long: after a rush thousands of connections would stay open, used by nobody."""
+    for each in _origins:
+        each.close_idle()
 
 
 def is_quiet(connection: socket.socket) -> bool:
