@@ -132,9 +132,6 @@ REDIS_URL = environment.text("REDIS_URL", "redis://127.0.0.1:6379/0")
 # Keys and channels start with it, so that several stacks can share one Redis.
 REDIS_PREFIX = environment.text("REDIS_PREFIX", "batchsite")
 
-# --- Channels: one process's sockets only; progress crosses processes by Redis pub/sub ------------
-
-CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 1000}}}
 
 # --- REST -----------------------------------------------------------------------------------------
 
@@ -175,6 +172,7 @@ BATCH_MAX_RETRIES = environment.integer("BATCH_MAX_RETRIES", 3)
 BATCH_TIMEOUT_MS = environment.integer("BATCH_TIMEOUT_MS", 30_000, minimum=1)
 BATCH_RETENTION_DAYS = environment.integer("BATCH_RETENTION_DAYS", 30, minimum=1)
 BATCH_CREATES_PER_MINUTE = environment.integer("BATCH_CREATES_PER_MINUTE", 300, minimum=1)
+MEMORY_BATCHES_PER_MINUTE = environment.integer("MEMORY_BATCHES_PER_MINUTE", 10, minimum=1)
 BATCH_MAX_INLINE_ITEMS = environment.integer("BATCH_MAX_INLINE_ITEMS", 100_000, minimum=1)
 BATCH_RETRY_WINDOW_SECONDS = environment.integer("BATCH_RETRY_WINDOW_SECONDS", 6 * 3600, minimum=1)
 MAX_FILE_BYTES = environment.integer("MAX_FILE_BYTES", 20 * 1024 * 1024, minimum=1)
@@ -193,6 +191,8 @@ WORKER_CAPACITY = {
     "data": environment.integer("WORKER_CAPACITY_DATA", 50, minimum=1),
 }
 WORKER_DRAIN_SECONDS = environment.number("WORKER_DRAIN_SECONDS", 25.0)
+# Processes per worker that read documents and make thumbnails; each may take a core and 1.5 GB.
+DOCUMENT_READERS = environment.integer("DOCUMENT_READERS", 2, minimum=1)
 # A worker or dispatcher that could make progress and makes none for so long ends itself, to be started again.
 STANDSTILL_SECONDS = environment.number("STANDSTILL_SECONDS", 60.0)
 # A lane whose oldest due item has waited longer is reported.

@@ -10,6 +10,7 @@ handler404 = "batches.api.errors.not_found"
 handler500 = "batches.api.errors.server_error"
 
 urlpatterns = [
+    path("api/v1/", include("records.api.urls")),
     path("api/", include("batches.api.urls")),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),

@@ -29,10 +29,13 @@ class RecordQuerySet(models.QuerySet["Record"]):
         return self.filter(condition(filters))
 
 
-class RecordManager(models.Manager.from_queryset(RecordQuerySet)):  # type: ignore[misc]
+class RecordManager(models.Manager["Record"]):
     """Reads everything but the search index's words, which are as long as the content and needed by Postgres alone."""
 
     def get_queryset(self) -> RecordQuerySet:
         """Without ``search``."""
-        queryset: RecordQuerySet = super().get_queryset().defer("search")
-        return queryset
+        return RecordQuerySet(self.model, using=self._db).defer("search")
+
+    def owned_by(self, owner_id: int) -> RecordQuerySet:
+        """The owner's."""
+        return self.get_queryset().owned_by(owner_id)

@@ -1,0 +1,68 @@
+"""The words of a search: their stems, and for those that occur nowhere the ones that were probably meant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.contrib.postgres.search import TrigramSimilarity
+from django.db import connection
+
+from records.models import Word
+from records.models.record import SEARCH_CONFIGURATION
+
+MOST_WORDS = 10
+"""A search looks for the first words of a query; more of them would make it slower and hardly better."""
+LEAST_SIMILARITY = 0.25
+"""By trigrams: "reciev" and "receiv" are alike by 0.27."""
+MOST_MEANT = 3
+LONGEST_WORD = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """A stem to look for, and how surely it is what was meant: 1 for the word itself, less for one like it."""
+
+    stem: str
+    certainty: float
+
+
+Meanings = tuple[Meaning, ...]
+"""What one word of a query may mean, the surest first."""
+
+
+def meanings_of(owner_id: int, query: str) -> list[Meanings]:
+    """One entry for each word of the query that carries meaning; none for "the"."""
+    stems = _stems(query)
+    unknown = _unknown(owner_id, stems)
+    return [_meant(owner_id, stem) if stem in unknown else (Meaning(stem, 1.0),) for stem in stems]
+
+
+def _stems(query: str) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT lexeme FROM unnest(to_tsvector(%s::regconfig, %s)) ORDER BY positions[1], lexeme LIMIT %s",
+            [SEARCH_CONFIGURATION, query, MOST_WORDS],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _unknown(owner_id: int, stems: Sequence[str]) -> set[str]:
+    """Those of letters that are in no record. A number is never taken for misspelt."""
+    words = {stem for stem in stems if len(stem) <= LONGEST_WORD and stem.isalpha() and len(stem) > 2}
+    if not words:
+        return set()
+    return words - set(Word.objects.filter(owner_id=owner_id, text__in=words).values_list("text", flat=True))
+
+
+def _meant(owner_id: int, stem: str) -> Meanings:
+    with connection.cursor() as cursor:  # what the operator behind trigram_similar goes by, for this transaction
+        cursor.execute("SELECT set_config('pg_trgm.similarity_threshold', %s, true)", [str(LEAST_SIMILARITY)])
+    similar = (
+        Word.objects.filter(owner_id=owner_id, text__trigram_similar=stem)
+        .annotate(similarity=TrigramSimilarity("text", stem))
+        .order_by("-similarity", "text")
+        .values_list("text", "similarity")
+        .distinct()[:MOST_MEANT]
+    )
+    return (Meaning(stem, 1.0), *(Meaning(text, similarity) for text, similarity in similar))
