@@ -132,7 +132,6 @@ REDIS_URL = environment.text("REDIS_URL", "redis://127.0.0.1:6379/0")
 # Keys and channels start with it, so that several stacks can share one Redis.
 REDIS_PREFIX = environment.text("REDIS_PREFIX", "batchsite")
 
-
 # --- REST -----------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
