@@ -12,6 +12,7 @@ import httptools
 import orjson
 
 LARGEST_ANSWER = 16 * 1024 * 1024
+REQUEST_ID_HEADERS = ("x-request-id", "request-id", "twilio-request-id")
 
 
 @dataclass(slots=True)
@@ -26,7 +27,7 @@ class Response:
     @property
     def request_id(self) -> str | None:
         """The provider's own number for the call, which its support asks for."""
-        return self.headers.get("x-request-id") or self.headers.get("twilio-request-id")
+        return next((self.headers[name] for name in REQUEST_ID_HEADERS if self.headers.get(name)), None)
 
 
 def read_json(body: bytes) -> Any:

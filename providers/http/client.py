@@ -135,13 +135,14 @@ class HttpClient:
         if self._refine is not None:
             verdict = self._refine(response.status, response.parsed, verdict)
         words = verdict.words or verdict.code
+        asked = retry_after(response.headers, time.time())
         return ProviderError(
             f"{self.name} answered {response.status}: {words}",
             category=verdict.category,
             code=verdict.code,
             permanent=verdict.permanent,
             surely_not_sent=verdict.surely_not_sent,
-            retry_after=retry_after(response.headers, time.time()),
+            retry_after=verdict.retry_after if asked is None else asked,
             status=response.status,
             request_id=response.request_id,
         )

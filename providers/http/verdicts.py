@@ -22,6 +22,8 @@ class Verdict:
     surely_not_sent: bool
     words: str = ""
     """Ours, never the provider's: its messages repeat phone numbers, keys and texts."""
+    retry_after: float | None = None
+    """Seconds that the body asks us to wait, where a provider says so there and not in a header."""
 
 
 Refine = Callable[[int, Any, Verdict], Verdict]

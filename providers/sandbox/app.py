@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
+from providers.sandbox.anthropic import Messages
 from providers.sandbox.chat import Chat
 from providers.sandbox.configuration import (
     PERMANENT,
@@ -20,6 +21,7 @@ from providers.sandbox.configuration import (
     InvalidConfiguration,
     RateLimiter,
 )
+from providers.sandbox.gemini import GenerateContent
 from providers.sandbox.journal import Journal
 from providers.sandbox.protocol import TRANSPORT
 from providers.sandbox.sms import Sms
@@ -60,6 +62,8 @@ class Sandbox:
         self.journal = Journal()
         self._limiter = RateLimiter()
         self._chat: Dialect = Chat()
+        self._messages: Dialect = Messages()
+        self._generate_content: Dialect = GenerateContent()
         self._sms: Dialect = Sms()
         self._routes: dict[str, tuple[str | None, str, Dialect | None]] = {}
 
@@ -83,6 +87,10 @@ class Sandbox:
             dialect = None
             if own_path.endswith("/chat/completions"):
                 dialect = self._chat
+            elif own_path.endswith("/v1/messages"):
+                dialect = self._messages
+            elif own_path.endswith(":generateContent"):
+                dialect = self._generate_content
             elif own_path.startswith("/2010-04-01/Accounts/"):
                 dialect = self._sms
             alias = first if own_path != path else dialect.name if dialect else None

@@ -1,4 +1,4 @@
-"""OpenAI's chat completions, with vision and structured outputs, answered by measuring photos."""
+"""OpenAI's chat completions, with vision and structured outputs, answered by measuring photos and texts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from providers.sandbox import photos, schemas
+from providers.sandbox import photos, schemas, texts
 from providers.sandbox.wire import Answer, Call, Request
 
 RATING = frozenset({"starRating", "colorLabel", "title", "description", "tags"})
@@ -51,18 +51,18 @@ class Chat:
     def read(self, request: Request) -> Call:
         call = Call(reference=request.header(b"x-client-request-id"))
         try:
-            call.work = question = _question(json.loads(request.body))
+            call.work = question = self.question(json.loads(request.body), request.path)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            call.refusal = self._refuse(400, "invalid_json", "The body is not a chat completion request.")
+            call.refusal = self.refuse(400, "invalid_json", "The body is not a question to a model.")
             return call
         if question.photo is not None:
             call.image = f"sha256:{hashlib.sha256(question.photo).hexdigest()[:16]}"
         else:
             call.image = question.address
-        if not (request.header(b"authorization") or "").startswith("Bearer "):
-            call.refusal = self._refuse(401, "invalid_api_key", "You didn't provide an API key.")
+        if not self.has_key(request):
+            call.refusal = self.refuse(401, "invalid_api_key", "You didn't provide an API key.")
         elif request.method != "POST":
-            call.refusal = self._refuse(405, "method_not_supported", "Only POST is supported.")
+            call.refusal = self.refuse(405, "method_not_supported", "Only POST is supported.")
         return call
 
     async def act(self, call: Call) -> Answer:
@@ -72,10 +72,10 @@ class Chat:
             try:
                 rating = await self._rate(call.image, question.photo)
             except Exception:  # Pillow raises many kinds for bytes that are no picture
-                return self._refuse(400, "invalid_image_format", "The image could not be read.")
+                return self.refuse(400, "invalid_image_format", "The image could not be read.")
         elif question.address is not None:
             rating = photos.rate_address(question.address)
-        return self._completion(question, _content(question, rating))
+        return self.completion(question, _content(question, rating))
 
     async def _rate(self, key: str, photo: bytes) -> dict[str, Any]:
         rating = self._ratings.get(key)
@@ -87,10 +87,18 @@ class Chat:
             self._ratings[key] = rating
         return await rating
 
-    def _completion(self, question: Question, content: str) -> Answer:
-        number = next(self._numbers)
-        prompt_tokens = 8 + len(question.text) // 4 + (0 if question.address is None and question.photo is None else 85)
-        completion_tokens = 1 + len(content) // 4
+    def has_key(self, request: Request) -> bool:
+        """Whether a key came along; any will do."""
+        return (request.header(b"authorization") or "").startswith("Bearer ")
+
+    def question(self, body: dict[str, Any], path: str) -> Question:
+        """What is asked. Raises anything for a body that asks nothing."""
+        return _question(body)
+
+    def completion(self, question: Question, content: str) -> Answer:
+        """The answer in the provider's shape."""
+        number = self.number()
+        prompt_tokens, completion_tokens = tokens(question, content)
         return Answer.of(
             200,
             {
@@ -116,14 +124,25 @@ class Chat:
 
     def error(self, status: int, *, permanent: bool = False, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:
         code = "content_policy_violation" if permanent else CODES.get(status, "server_error" if status >= 500 else None)
-        return self._refuse(status, code, "The sandbox was told to fail.", headers)
+        return self.refuse(status, code, "The sandbox was told to fail.", headers)
 
-    def _refuse(
+    def number(self) -> int:
+        """The next number for an id."""
+        return next(self._numbers)
+
+    def refuse(
         self, status: int, code: str | None, message: str, headers: tuple[tuple[bytes, bytes], ...] = ()
     ) -> Answer:
+        """An error in the provider's shape."""
         kind = "server_error" if status >= 500 else "requests" if status == 429 else "invalid_request_error"
         error = {"message": message, "type": kind, "param": None, "code": code}
-        return Answer.of(status, {"error": error}, (b"x-request-id", b"req_sandbox%d" % next(self._numbers)), *headers)
+        return Answer.of(status, {"error": error}, (b"x-request-id", b"req_sandbox%d" % self.number()), *headers)
+
+
+def tokens(question: Question, content: str) -> tuple[int, int]:
+    """What the question and the answer count as: four letters a token, and a fixed number for a picture."""
+    picture = 0 if question.address is None and question.photo is None else 85
+    return 8 + len(question.text) // 4 + picture, 1 + len(content) // 4
 
 
 def _question(body: dict[str, Any]) -> Question:
@@ -161,5 +180,9 @@ def _content(question: Question, rating: dict[str, Any] | None) -> str:
         if rating is not None:
             return str(rating["description"])
         return f"words: {len(question.text.split())}; the sandbox read them and has nothing to add."
-    known = rating if rating is not None and RATING & question.schema.get("properties", {}).keys() else None
+    properties = question.schema.get("properties", {})
+    if rating is not None:
+        known = rating if RATING & properties.keys() else None
+    else:
+        known = texts.known_values(texts.document_in(question.text), properties) or None
     return json.dumps(schemas.instance(question.schema, known))

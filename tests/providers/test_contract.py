@@ -11,7 +11,12 @@ from typing import Any
 
 import pytest
 
+from providers.ai.anthropic import Anthropic
+from providers.ai.chat import ChatAdapter
+from providers.ai.gemini import Gemini
+from providers.ai.groq import Groq
 from providers.ai.openai import OpenAI
+from providers.ai.xai import XAI
 from providers.base import ChatRequest, ErrorCategory, Limits, Provider, ProviderError, TextMessage
 from providers.sms.twilio import Twilio
 from tests.sandbox_fixture import SandboxServer, free_port
@@ -30,7 +35,7 @@ class Case:
     call: Callable[[Any, float], Any]
 
 
-def chat_call(provider: OpenAI, timeout_seconds: float) -> Any:
+def chat_call(provider: ChatAdapter, timeout_seconds: float) -> Any:
     return provider.complete(ChatRequest(prompt=TEXT, reference="attempt-1", timeout_seconds=timeout_seconds))
 
 
@@ -39,12 +44,19 @@ def sms_call(provider: Twilio, timeout_seconds: float) -> Any:
     return provider.send(message)
 
 
+def chat_case(name: str, adapter: type[ChatAdapter], path: str) -> Case:
+    def make(url: str) -> Provider:
+        return adapter(alias=name, base_url=f"{url}/{name}{path}", key=KEY, model="a-model", limits=Limits())
+
+    return Case(name, make, chat_call)
+
+
 CASES = [
-    Case(
-        "openai",
-        lambda url: OpenAI(alias="openai", base_url=f"{url}/openai/v1", key=KEY, model="gpt-5", limits=Limits()),
-        chat_call,
-    ),
+    chat_case("openai", OpenAI, "/v1"),
+    chat_case("anthropic", Anthropic, ""),
+    chat_case("gemini", Gemini, "/v1beta"),
+    chat_case("xai", XAI, "/v1"),
+    chat_case("groq", Groq, "/openai/v1"),
     Case(
         "twilio",
         lambda url: Twilio(

@@ -1,0 +1,85 @@
+"""Anthropic's messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from providers.ai.chat import ChatAdapter, Ending, Reading, place
+from providers.base import ChatRequest, ErrorCategory, Image, Limits
+from providers.http import Verdict, refined
+
+DEFAULT_VERSION = "2023-06-01"
+MOST_OUTPUT_TOKENS = 4096
+"""Asked for when the request names no number: the provider demands one."""
+BILLING_CODES = frozenset({"billing_error", "enforced_spend_limit_reached"})
+ENDINGS = {
+    "max_tokens": Ending.CUT,
+    "model_context_window_exceeded": Ending.CUT,
+    "pause_turn": Ending.CUT,
+    "refusal": Ending.REFUSED,
+}
+
+
+class Anthropic(ChatAdapter):
+    """Chat with vision and structured output. ``version``: the header ``anthropic-version``."""
+
+    def __init__(
+        self,
+        *,
+        alias: str,
+        base_url: str,
+        key: str,
+        model: str,
+        limits: Limits,
+        uses_sandbox: bool = False,
+        version: str = DEFAULT_VERSION,
+    ) -> None:
+        self._version = version
+        super().__init__(alias=alias, base_url=base_url, key=key, model=model, limits=limits, uses_sandbox=uses_sandbox)
+
+    def headers(self, key: str) -> Mapping[str, str]:
+        return {"x-api-key": key, "anthropic-version": self._version}
+
+    def path(self, model: str) -> str:
+        return "/v1/messages"
+
+    def body(self, request: ChatRequest, model: str) -> dict[str, Any]:
+        photos = [_image_part(image, number) for number, image in enumerate(request.images)]
+        body: dict[str, Any] = {
+            "model": model,
+            "max_tokens": request.max_output_tokens or MOST_OUTPUT_TOKENS,
+            "messages": [{"role": "user", "content": [*photos, {"type": "text", "text": request.prompt}]}],
+        }
+        if request.system_prompt:
+            body["system"] = request.system_prompt
+        if request.schema is not None:
+            body["output_config"] = {"format": {"type": "json_schema", "schema": request.schema}}
+        return body
+
+    def read(self, answer: Any) -> Reading:
+        usage = answer.get("usage") or {}
+        cached = (usage.get("cache_creation_input_tokens") or 0) + (usage.get("cache_read_input_tokens") or 0)
+        return Reading(
+            text="".join(part["text"] for part in answer["content"] if part["type"] == "text"),
+            ending=ENDINGS.get(answer["stop_reason"], Ending.COMPLETE),
+            model=answer.get("model"),
+            input_tokens=(usage.get("input_tokens") or 0) + cached,
+            output_tokens=usage.get("output_tokens"),
+        )
+
+    def refine(self, status: int, body: Any, verdict: Verdict) -> Verdict:
+        error = body.get("error") if isinstance(body, dict) else None
+        if not isinstance(error, dict):
+            return verdict
+        details = error.get("details")
+        code = (details.get("error_code") if isinstance(details, dict) else None) or error.get("type")
+        if code in BILLING_CODES or error.get("type") in BILLING_CODES:
+            return refined(verdict, code, category=ErrorCategory.BUDGET, permanent=True)
+        return refined(verdict, code)
+
+
+def _image_part(image: Image, number: int) -> dict[str, Any]:
+    if image.data is None:
+        return {"type": "image", "source": {"type": "url", "url": image.url}}
+    return {"type": "image", "source": {"type": "base64", "media_type": image.media_type, "data": place(number)}}

@@ -1,0 +1,130 @@
+"""What all chat adapters share: one POST, one answer, and what an answer must have to be one."""
+
+from __future__ import annotations
+
+import secrets
+from abc import ABC, abstractmethod
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, ClassVar
+
+import orjson
+
+from providers.base import ChatAnswer, ChatRequest, ErrorCategory, Limits, ProviderError
+from providers.http import HttpClient, Response, Verdict
+
+# Stands in for a photo while the rest is encoded: to escape a photo's base64 costs five times the rest of the call.
+PLACE = secrets.token_hex(16)
+
+
+class Ending(Enum):
+    """Why a model stopped."""
+
+    COMPLETE = "stop"
+    CUT = "length"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What an adapter found in an answer. Token counts as billed, reasoning among those of the output."""
+
+    text: Any
+    ending: Ending
+    model: str | None
+    input_tokens: Any
+    output_tokens: Any
+
+
+class ChatAdapter(ABC):
+    """A provider's way to ask and to answer; the subclasses say how it spells both."""
+
+    idempotent: ClassVar[bool] = True
+    departs: ClassVar[bool] = True
+
+    def __init__(
+        self, *, alias: str, base_url: str, key: str, model: str, limits: Limits, uses_sandbox: bool = False
+    ) -> None:
+        self.alias = alias
+        self.model = model
+        self.limits = limits
+        self.uses_sandbox = uses_sandbox
+        headers = {**self.headers(key), "Content-Type": "application/json"}
+        self._http = HttpClient(alias, base_url, headers=headers, refine=self.refine)
+
+    @abstractmethod
+    def headers(self, key: str) -> Mapping[str, str]:
+        """What every call carries, the key among it."""
+
+    @abstractmethod
+    def path(self, model: str) -> str:
+        """Where a question goes, below the base URL."""
+
+    @abstractmethod
+    def body(self, request: ChatRequest, model: str) -> dict[str, Any]:
+        """The question; :func:`place` stands where a photo's base64 belongs."""
+
+    @abstractmethod
+    def read(self, answer: Any) -> Reading:
+        """The answer's parts. Whatever it raises for an odd shape means that the answer is none."""
+
+    @abstractmethod
+    def refine(self, status: int, body: Any, verdict: Verdict) -> Verdict:
+        """What the provider's own error code adds to what the status says."""
+
+    def complete(self, request: ChatRequest) -> ChatAnswer:
+        """Make the call. Raises :class:`ProviderError`."""
+        model = request.model or self.model
+        response = self._http.post(
+            self.path(model),
+            _with_photos(orjson.dumps(self.body(request, model)), request),
+            headers={"X-Client-Request-Id": request.reference},
+            timeout_seconds=request.timeout_seconds,
+        )
+        return self._answer(response)
+
+    def _answer(self, response: Response) -> ChatAnswer:
+        try:
+            reading = self.read(response.parsed)
+            answer = ChatAnswer(
+                text=reading.text or "",
+                model=reading.model or self.model,
+                input_tokens=int(reading.input_tokens or 0),
+                output_tokens=int(reading.output_tokens or 0),
+                finish_reason=reading.ending.value,
+                request_id=response.request_id,
+            )
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+            raise self._http.invalid_response(response, "a body that is no answer to a question") from None
+        if reading.ending is Ending.REFUSED:
+            raise self._refusal(response)
+        if reading.ending is Ending.CUT:
+            raise self._http.invalid_response(response, "an answer cut off at its token limit")
+        if not isinstance(answer.text, str) or not answer.text:
+            raise self._http.invalid_response(response, "no text")
+        return answer
+
+    def _refusal(self, response: Response) -> ProviderError:
+        return ProviderError(
+            f"{self.alias} refused to answer",
+            category=ErrorCategory.CONTENT,
+            code="refused",
+            permanent=True,
+            surely_not_sent=False,
+            status=response.status,
+            request_id=response.request_id,
+        )
+
+
+def place(number: int) -> str:
+    """What stands for the base64 of the request's image of that number."""
+    return f"{PLACE}-{number}-"
+
+
+def _with_photos(encoded: bytes, request: ChatRequest) -> bytes:
+    for number, image in enumerate(request.images):
+        if image.data is not None:
+            encoded = encoded.replace(place(number).encode(), b64encode(image.data))
+    return encoded

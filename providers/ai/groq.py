@@ -1,0 +1,22 @@
+"""Groq, which speaks like OpenAI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from providers.ai.openai import OpenAI
+from providers.base import ErrorCategory
+from providers.http import Verdict, refined
+
+NO_CAPACITY = 498
+"""Its own status for a flex request that found no room."""
+
+
+class Groq(OpenAI):
+    """Chat with vision and structured output."""
+
+    def refine(self, status: int, body: Any, verdict: Verdict) -> Verdict:
+        verdict = super().refine(status, body, verdict)
+        if status == NO_CAPACITY:
+            return refined(verdict, verdict.code, category=ErrorCategory.SERVER, permanent=False)
+        return verdict

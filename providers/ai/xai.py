@@ -1,0 +1,30 @@
+"""xAI's Grok, which speaks like OpenAI but for its errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from providers.ai.openai import OpenAI
+from providers.base import ErrorCategory
+from providers.http import Verdict, refined
+
+NO_MONEY = ("credit", "spending limit")
+
+
+class XAI(OpenAI):
+    """Chat with vision and structured output."""
+
+    def refine(self, status: int, body: Any, verdict: Verdict) -> Verdict:
+        """Errors are flat, ``{"code", "error"}``, or OpenAI's; a 429 for want of money only its words tell."""
+        if not isinstance(body, dict):
+            return verdict
+        error = body.get("error")
+        words = error.get("message") if isinstance(error, dict) else error
+        if isinstance(error, dict):
+            verdict = super().refine(status, body, verdict)
+        else:
+            code = str(body.get("code") or "").lower().replace(" ", "_")
+            verdict = refined(verdict, code or verdict.code)
+        if status == 429 and isinstance(words, str) and any(sign in words.lower() for sign in NO_MONEY):
+            return refined(verdict, verdict.code, category=ErrorCategory.BUDGET, permanent=True)
+        return verdict
