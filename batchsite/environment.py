@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
+
+Entry = TypeVar("Entry")
 
 SHARED_ENVIRONMENT = "environment.json"
 """In the data folder of a running bin/up: how to reach its servers."""
@@ -69,3 +73,12 @@ def number(name: str, default: float, *, minimum: float = 0.0) -> float:
 def names(name: str, default: str = "") -> list[str]:
     """A comma separated list, blanks dropped."""
     return [part.strip() for part in text(name, default).split(",") if part.strip()]
+
+
+def selection(name: str, known: Mapping[str, Entry]) -> dict[str, Entry]:
+    """The entries that the variable lists by name, separated by commas; all when it is unset."""
+    wanted = names(name)
+    unknown = sorted(set(wanted) - known.keys())
+    if unknown:
+        raise ImproperlyConfigured(f"{name} names {', '.join(unknown)}; known are {', '.join(known)}.")
+    return {key: known[key] for key in wanted} if wanted else dict(known)

@@ -203,7 +203,7 @@ SANDBOX_URL = environment.text("SANDBOX_URL", f"http://127.0.0.1:{environment.in
 DEFAULT_CHAT_PROVIDER = environment.text("DEFAULT_CHAT_PROVIDER", "openai-gpt-5")
 DEFAULT_SMS_PROVIDER = environment.text("DEFAULT_SMS_PROVIDER", "twilio")
 SMS_PER_SECOND = {"high": 8.0, "normal": 5.0, "low": 2.0}
-PROVIDERS: dict[str, dict[str, Any]] = {
+KNOWN_PROVIDERS: dict[str, dict[str, Any]] = {
     "openai-gpt-5": {
         "adapter": "providers.ai.openai.OpenAI",
         "base_url": "https://api.openai.com/v1",
@@ -216,6 +216,36 @@ PROVIDERS: dict[str, dict[str, Any]] = {
         "key_variable": "OPENAI_API_KEY",
         "model": "gpt-6-luna",
     },
+    "anthropic-haiku": {
+        "adapter": "providers.ai.anthropic.Anthropic",
+        "base_url": "https://api.anthropic.com",
+        "key_variable": "ANTHROPIC_API_KEY",
+        "model": "claude-haiku-5-5",
+    },
+    "anthropic-sonnet": {
+        "adapter": "providers.ai.anthropic.Anthropic",
+        "base_url": "https://api.anthropic.com",
+        "key_variable": "ANTHROPIC_API_KEY",
+        "model": "claude-sonnet-5-5",
+    },
+    "gemini-flash": {
+        "adapter": "providers.ai.gemini.Gemini",
+        "base_url": "https://generativelanguage.googleapis.com/v1beta",
+        "key_variable": "GEMINI_API_KEY",
+        "model": "gemini-3.8-flash",
+    },
+    "grok": {
+        "adapter": "providers.ai.xai.XAI",
+        "base_url": "https://api.x.ai/v1",
+        "key_variable": "XAI_API_KEY",
+        "model": "grok-4.7",
+    },
+    "groq-qwen": {
+        "adapter": "providers.ai.groq.Groq",
+        "base_url": "https://api.groq.com/openai/v1",
+        "key_variable": "GROQ_API_KEY",
+        "model": "qwen/qwen3.8-27b",
+    },
     "twilio": {
         "adapter": "providers.sms.twilio.Twilio",
         "base_url": "https://api.twilio.com",
@@ -225,3 +255,5 @@ PROVIDERS: dict[str, dict[str, Any]] = {
         "limits": {"sms_per_second": SMS_PER_SECOND},
     },
 }
+# In production every one of these needs its key: name those that are used.
+PROVIDERS = environment.selection("PROVIDERS", KNOWN_PROVIDERS)

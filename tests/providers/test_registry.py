@@ -6,6 +6,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
+from batchsite import environment
 from providers.ai.openai import OpenAI
 from providers.base import ChatRequest, Limits
 from providers.checks import check_providers
@@ -135,3 +136,13 @@ def test_missing_options_are_named(settings: Settings, option: str) -> None:
 def test_defaults_must_exist(settings: Settings) -> None:
     settings.DEFAULT_CHAT_PROVIDER = "text"
     assert "providers.E003" in ids()
+
+
+def test_a_variable_names_the_entries_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {"smart": CHAT, "text": SMS}
+    assert environment.selection("PROVIDERS", known) == known
+    monkeypatch.setenv("PROVIDERS", " text,")
+    assert environment.selection("PROVIDERS", known) == {"text": SMS}
+    monkeypatch.setenv("PROVIDERS", "txt,text")
+    with pytest.raises(ImproperlyConfigured, match="PROVIDERS names txt; known are smart, text"):
+        environment.selection("PROVIDERS", known)
