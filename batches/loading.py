@@ -1,7 +1,8 @@
-"""Batches too large for one request: their items come from a stored file of JSON lines, in constant memory.
+"""Batches too large for one request: their items come from a stored file of JSON lines, or from pages that the
+operation hands over, in constant memory.
 
-Checked to its end before anything is stored; then loaded in chunks, each committed together with how far it got, so
-that a load that was cut off anywhere goes on where it stood. Items run while later ones are still loading.
+A file is checked to its end before anything is stored. Loading is done in chunks, each committed together with how far
+it got, so that a load that was cut off anywhere goes on where it stood. Items run while later ones are still loading.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from itertools import islice
 from typing import IO
 
 from django.core.files.storage import default_storage
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from batches.files import stored_path
 from batches.models import Batch, StoredFile
+from batches.notifications import notify_settled
 from batches.operations import Operation, get_operation
-from batches.options import NewItem, Source
+from batches.options import ItemPage, NewItem, Source
 from batches.problems import InvalidInput, Problem
 from batches.states import BatchStatus
 from batches.submission import copy_items
@@ -86,7 +89,10 @@ def _lines(file: IO[bytes]) -> Iterator[bytes]:
 def load_chunk() -> int:
     """Load one chunk of the batch that has waited longest; returns how many items, 0 when there is nothing to load."""
     with transaction.atomic():
-        waiting = Batch.objects.select_for_update(skip_locked=True).filter(loaded_at__isnull=True, source__isnull=False)
+        unloaded = Q(source__isnull=False) | Q(source_cursor__isnull=False)
+        waiting = Batch.objects.select_for_update(skip_locked=True, of=("self",)).filter(
+            unloaded, loaded_at__isnull=True
+        )
         batch = waiting.select_related("source").order_by("source_position", "id").first()
         if batch is None:
             return 0
@@ -94,8 +100,8 @@ def load_chunk() -> int:
             _end(batch, total=batch.source_position)
             return 0
         try:
-            return _load(batch)
-        except (OSError, InvalidInput) as error:
+            return _load(batch) if batch.source_cursor is None else _load_page(batch)
+        except (OSError, InvalidInput, SourceFailed) as error:
             logger.error("Batch %s: its source cannot be read any more: %s", batch.public_id, type(error).__name__)
             _fail(batch)
             return 0
@@ -118,14 +124,46 @@ def _load(batch: Batch) -> int:
     return len(items)
 
 
+class SourceFailed(Exception):
+    """The operation could not hand over its next page, and would not the next time either."""
+
+
+def _load_page(batch: Batch) -> int:
+    """Store a page of a :class:`Paged` source together with the cursor of the next one."""
+    page = _next_page(batch)
+    copy_items(batch, page.items, first_position=batch.source_position)
+    position = batch.source_position + len(page.items)
+    if page.next is None:
+        Batch.objects.filter(pk=batch.pk).update(source_position=position)
+        _end(batch, total=position)
+    else:
+        total = max(batch.total, position)  # of what was expected, until the last page says what there was
+        Batch.objects.filter(pk=batch.pk).update(source_cursor=dict(page.next), source_position=position, total=total)
+    return len(page.items)
+
+
+def _next_page(batch: Batch) -> ItemPage:
+    operation = get_operation(batch.operation)
+    try:
+        with transaction.atomic():
+            return operation.next_items(batch.owner_id, batch.parameters, batch.source_cursor or {}, CHUNK_LINES)
+    except (OperationalError, InterfaceError):
+        raise  # the database's fault: the same page is asked for again
+    except Exception as error:
+        # The kind alone: exceptions of parsers may quote what they parsed.
+        raise SourceFailed(type(error).__name__) from error
+
+
 def _end(batch: Batch, *, total: int) -> None:
     Batch.objects.filter(pk=batch.pk).update(loaded_at=Now(), total=total)
 
 
 def _fail(batch: Batch) -> None:
     """What was loaded runs to its end; a batch of which nothing could be loaded has failed."""
-    words = "The file with its items cannot be read any more."
+    what = "Its items" if batch.source is None else "The file with its items"
+    words = f"{what} cannot be read any more."
     _end(batch, total=batch.source_position)
     Batch.objects.filter(pk=batch.pk).update(error=words)
     if batch.source_position == 0:
         Batch.objects.filter(pk=batch.pk).update(status=BatchStatus.FAILED, completed_at=Now(), settled_at=Now())
+        notify_settled([batch.pk])

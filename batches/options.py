@@ -40,6 +40,9 @@ class BatchOptions:
     priority: str = Priority.NORMAL
     scheduled_at: datetime | None = None
     auto_start: bool = True
+    starts_at_once: bool = True
+    """False: it is stored as pending, and the dispatcher starts it within a moment (document 004's answer says so)."""
+    notify_on_complete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,26 @@ class Source:
     number: int
 
 
+@dataclass(frozen=True, slots=True)
+class Paged:
+    """Items that the operation hands over page by page: the records of a query, the rows of a table.
+
+    ``start`` is the cursor of the first page, a small JSON object that ``Operation.next_items`` understands. ``number``
+    items are expected; the batch's total is corrected to what there really were when the last page is in.
+    """
+
+    start: Mapping[str, Any]
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class ItemPage:
+    """A page of a :class:`Paged` source. ``next`` is the cursor of the page after it, None after the last one."""
+
+    items: Sequence[NewItem]
+    next: Mapping[str, Any] | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewBatch:
     """A validated submission: ``provider`` is an alias of the registry."""
@@ -74,5 +97,5 @@ class NewBatch:
     warnings: Sequence[str] = ()
     stored_files: Sequence[str] = ()
     """Ids of files that were stored for this batch alone, to be removed if it is not submitted."""
-    source: Source | None = None
-    """Items in a stored file, loaded after the submit; then ``items`` is empty."""
+    source: Source | Paged | None = None
+    """Items that are loaded after the submit, in committed chunks; then ``items`` is empty."""

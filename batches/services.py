@@ -17,6 +17,8 @@ from batches.submission import submit_batch
 __all__ = ["cancel", "pause", "resume", "retry_failed", "start", "submit_batch"]
 
 RETRY_CHUNK = 5_000
+UNFINISHED: dict[str, Any] = {"finish_due_at": None, "finish_claim": None, "finish_attempts": 0, "outcome": None}
+"""What was made, or is being made, of a batch's items is void once one of them runs again."""
 
 
 def start(batch: Batch, *, actor_id: int | None) -> Batch:
@@ -99,8 +101,8 @@ def _retry_chunk(batch: Batch, actor_id: int | None) -> int:
             raise Conflict(f"The batch is {batch.status}: its items cannot be retried.")
         return 0
     reopened = allowed.exclude(status=BatchStatus.PAUSED).update(
-        status=BatchStatus.RUNNING, failed=F("failed") - moved, completed_at=None, settled_at=None
-    ) or allowed.update(failed=F("failed") - moved)
+        status=BatchStatus.RUNNING, failed=F("failed") - moved, completed_at=None, settled_at=None, **UNFINISHED
+    ) or allowed.update(failed=F("failed") - moved, **UNFINISHED)
     if not reopened:
         raise Conflict(f"The batch is {batch.status}: its items cannot be retried.")
     audit.record("retry_failed", batch, actor_id=actor_id, items=moved)

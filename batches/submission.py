@@ -12,7 +12,7 @@ from batches import audit, events
 from batches.files import keep_with_batch
 from batches.models import Batch
 from batches.operations import get_operation
-from batches.options import NewBatch, NewItem
+from batches.options import NewBatch, NewItem, Paged, Source
 from batches.states import BatchStatus
 
 
@@ -34,12 +34,12 @@ def submit_batch(*, owner_id: int, new: NewBatch) -> Batch:
 
 
 def _create(owner_id: int, new: NewBatch) -> Batch:
-    options = new.options
-    starts_now = options.auto_start and options.scheduled_at is None
+    options, operation, source = new.options, get_operation(new.operation), new.source
+    starts_now = options.auto_start and options.scheduled_at is None and options.starts_at_once
     return Batch.objects.create(
         owner_id=owner_id,
         operation=new.operation,
-        channel=get_operation(new.operation).channel,
+        channel=operation.channel,
         provider=new.provider,
         name=new.name,
         description=new.description,
@@ -57,9 +57,12 @@ def _create(owner_id: int, new: NewBatch) -> Batch:
         retry_window_seconds=options.retry_window_seconds,
         backoff_ms=options.backoff_ms,
         timeout_ms=options.timeout_ms,
-        total=new.source.number if new.source else len(new.items),
-        source_id=new.source.file_id if new.source else None,
-        loaded_at=None if new.source else Now(),
+        total=source.number if source else len(new.items),
+        source_id=source.file_id if isinstance(source, Source) else None,
+        source_cursor=dict(source.start) if isinstance(source, Paged) else None,
+        finishes=operation.finishes,
+        notify_on_complete=options.notify_on_complete,
+        loaded_at=None if source else Now(),
         started_at=Now() if starts_now else None,
     )
 

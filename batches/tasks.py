@@ -7,7 +7,7 @@ import logging
 from celery import shared_task
 from django.db import InterfaceError, OperationalError
 
-from batches import retention
+from batches import finishing, retention
 from batches.running.engine import engine
 
 logger = logging.getLogger(__name__)
@@ -26,6 +26,12 @@ logger = logging.getLogger(__name__)
 def run_lease(lease_id: int) -> None:
     """Accept a lease and start its items."""
     engine().run_lease(lease_id)
+
+
+@shared_task(name="batches.finish_batch", ignore_result=True)
+def finish_batch(batch_id: int) -> None:
+    """Make what is to be made of all of a batch's items; the dispatcher rings again until it is done."""
+    finishing.finish_batch(batch_id)
 
 
 @shared_task(name="batches.sweep_expired", ignore_result=True)

@@ -12,9 +12,10 @@ from rest_framework.response import Response
 from batches import services
 from batches.api.analytics import analytics
 from batches.api.base import BatchView, choice_of, page_of
-from batches.api.shapes import batch_shape, error_shape, item_shape, sms_shape, spelled_status
+from batches.api.shapes import batch_shape, error_shape, file_shape, item_shape, sms_shape, spelled_status
 from batches.models import Batch
 from batches.operations import sms
+from batches.result_files import result_files
 from batches.states import ItemStatus
 from batches.visibility import error_visible_to, errors_visible_to
 from providers.base import ErrorCategory
@@ -41,6 +42,15 @@ class BatchItemsView(BatchView):
         page = page_of(items.filter(status=status) if status else items, request, count=None if status else batch.total)
         shapes = [item_shape(item, with_error=error_visible_to(request.user, batch, item)) for item in page.rows]
         return Response({"success": True, "items": shapes, **page.position})
+
+
+class BatchFilesView(BatchView):
+    """``GET /api/batch/{id}/files``: what the batch made for its owner."""
+
+    def get(self, request: Request, batch_id: str) -> Response:
+        """A page of them, oldest first; each is downloaded from ``/api/files/{fileId}``."""
+        page = page_of(result_files(self.batch(request, batch_id)), request)
+        return Response({"success": True, "files": [file_shape(one) for one in page.rows], **page.position})
 
 
 class BatchErrorsView(BatchView):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpResponse
@@ -14,6 +12,7 @@ from rest_framework.response import Response
 
 from batches.api.base import ApiView, user_id
 from batches.api.parsers import LimitedMultiPartParser
+from batches.api.shapes import file_shape
 from batches.files import (
     FileMissing,
     Upload,
@@ -24,13 +23,7 @@ from batches.files import (
     is_list_of_items,
     store_uploads,
 )
-from batches.models import StoredFile
 from batches.problems import InvalidInput, Problem
-
-
-def file_shape(stored: StoredFile) -> dict[str, Any]:
-    """What a client learns of its file."""
-    return {"fileId": stored.public_id, "name": stored.name, "mediaType": stored.media_type, "size": stored.size}
 
 
 class FilesView(ApiView):

@@ -8,7 +8,7 @@ from typing import Any
 from django.utils import timezone
 
 from batches.masking import masked
-from batches.models import Batch, Item, ItemError
+from batches.models import Batch, Item, ItemError, StoredFile
 from batches.states import BatchStatus
 
 SPELLED = {BatchStatus.RUNNING.value: "processing"}
@@ -46,20 +46,25 @@ def items_per_second(batch: Batch) -> float:
 
 
 def batch_shape(batch: Batch) -> dict[str, Any]:
-    """Document 004's ``batch``."""
-    return {
+    """Document 004's ``batch``. What has not happened yet, or was not given, is left out, as the document does."""
+    shape = {
         "id": batch.public_id,
         "operation": batch.operation,
         "status": batch.status,
         "progress": percentage(batch),
-        "name": batch.name,
         "created_at": instant(batch.created_at),
         "started_at": instant(batch.started_at),
         "completed_at": instant(batch.completed_at),
         "total_items": batch.total,
         "processed_items": batch.finished,
         "failed_items": batch.failed + batch.unknown,
+        "name": batch.name or None,
+        "description": batch.description or None,
+        "error": batch.error or None,
+        "outcome": batch.outcome,
+        "finishing": batch.is_finishing or None,
     }
+    return {name: value for name, value in shape.items() if value is not None}
 
 
 def counts_shape(batch: Batch) -> dict[str, int]:
@@ -133,6 +138,17 @@ def item_shape(item: Item, *, with_error: bool) -> dict[str, Any]:
         "finishedAt": instant(item.finished_at),
     }
     return shape | {name: item.input[name] for name in ("to", "filename") if name in item.input}
+
+
+def file_shape(stored: StoredFile) -> dict[str, Any]:
+    """What a client learns of a file."""
+    return {
+        "fileId": stored.public_id,
+        "name": stored.name,
+        "mediaType": stored.media_type,
+        "size": stored.size,
+        "url": f"/api/files/{stored.public_id}",
+    }
 
 
 def error_shape(error: ItemError) -> dict[str, Any]:

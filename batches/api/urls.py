@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, re_path
 from rest_framework.views import APIView
 
-from batches.api import batches, files, messages, photos
+from batches.api import batches, files, messages, operations, photos
 from batches.live.ticket import TicketView
 
 
@@ -20,12 +20,15 @@ urlpatterns = [
     route("files", files.FilesView, "api-files"),
     route("files/<file_id>", files.FileView, "api-file"),
     route("batch", messages.CreateSmsView, "api-batch-create-sms"),
+    route("operations", operations.OperationsView, "api-operations"),
+    route("batch/create", operations.CreateView, "api-batch-create"),
     route("batch/process", photos.ProcessView, "api-batch-process"),
     route("batch/status/<batch_id>", photos.PhotoStatusView, "api-batch-photo-status"),
     route("batch/results/<batch_id>", photos.PhotoResultsView, "api-batch-photo-results"),
     route("batch/cancel/<batch_id>", photos.PhotoCancelView, "api-batch-photo-cancel"),
     route("batch/<batch_id>", batches.BatchDetailView, "api-batch"),
     route("batch/<batch_id>/items", batches.BatchItemsView, "api-batch-items"),
+    route("batch/<batch_id>/files", batches.BatchFilesView, "api-batch-files"),
     route("batch/<batch_id>/errors", batches.BatchErrorsView, "api-batch-errors"),
     route("batch/<batch_id>/analytics", batches.BatchAnalyticsView, "api-batch-analytics"),
     route("batch/<batch_id>/start", batches.StartView, "api-batch-start"),

@@ -16,7 +16,7 @@ from typing import TypeVar
 from django.conf import settings
 from django.db import Error, InterfaceError, InternalError, OperationalError
 
-from batches import loading
+from batches import finishing, loading
 from batches.dispatching import claim, rescue, settle
 from batches.dispatching.allotment import Allotment
 from batches.dispatching.concerns import Concerns, idle_workers, waiting_lanes
@@ -75,6 +75,7 @@ class Dispatcher:
         self._upkeep = Every(UPKEEP_SECONDS)
         self._rescue = Every(RESCUE_SECONDS)
         self._lost = Every(1.0)
+        self._finishes = Every(UPKEEP_SECONDS)
         self._depose = Every(10.0)
         self._worry = Every(10.0)
         self._tidy = Every(60.0)
@@ -117,6 +118,7 @@ class Dispatcher:
         if self._rescue.due(now) and self._leadership.steady_seconds >= STEADY_SECONDS:
             self._attend(self._rescue_all, now)
         if self._publication.is_open(now):
+            self._ring_for_finishes(now)
             if self._lost.due(now):
                 self._publication.publish_lost(claim.unaccepted(MESSAGE_LOST_SECONDS), now)
             self._dispatch(now)
@@ -137,6 +139,11 @@ class Dispatcher:
             logger.error("The dispatcher's duty %s failed: %s", name, type(error).__name__)
             self._resting_until[name] = now + REST_SECONDS
             return None
+
+    def _ring_for_finishes(self, now: float) -> None:
+        """Have a worker finish the batches whose last item is final: making a file of them all takes its time."""
+        if self._finishes.due(now):
+            self._publication.publish_finishes(self._attend(finishing.ring, now) or (), now)
 
     def _tell_concerns(self) -> None:
         now = time.monotonic()

@@ -15,7 +15,9 @@ from batches.connections import CELERY_PREFIX, redis_client
 logger = logging.getLogger(__name__)
 
 RUN_LEASE = "batches.run_lease"
-"""The task by name: the dispatcher needs nothing of what runs it."""
+"""The tasks by name: the dispatcher needs nothing of what runs them."""
+FINISH_BATCH = "batches.finish_batch"
+MAINTENANCE = "maintenance"
 FIRST_PAUSE_SECONDS = 0.5
 LAST_PAUSE_SECONDS = 5.0
 MESSAGE_LOST_SECONDS = 3.0
@@ -35,7 +37,9 @@ class Publication:
         """Whether it is worth trying: claiming while Redis is down would only churn the ledger."""
         return now >= self._closed_until
 
-    def publish(self, leases: Sequence[tuple[int, str]], now: float) -> list[int]:
+    def publish(
+        self, leases: Sequence[tuple[int, str]], now: float, *, task: str = RUN_LEASE, what: str = "leases"
+    ) -> list[int]:
         """Send a message per (lease id, lane); returns the ids that were not sent."""
         if not leases:
             return []
@@ -43,16 +47,20 @@ class Publication:
         try:
             redis_client().ping()  # fails within two seconds; Celery's own connection would try for six
             for lease_id, lane in leases:
-                self._app.send_task(RUN_LEASE, args=[lease_id], queue=lane, retry=False, ignore_result=True)
+                self._app.send_task(task, args=[lease_id], queue=lane, retry=False, ignore_result=True)
                 sent += 1
         except (BrokerError, RedisError, OSError) as error:
-            logger.warning("%d leases were not published: %s", len(leases) - sent, type(error).__name__)
+            logger.warning("%d %s were not published: %s", len(leases) - sent, what, type(error).__name__)
             # From when it failed: a try may take longer than the pause.
             self._closed_until = max(now, time.monotonic()) + self._pause
             self._pause = min(LAST_PAUSE_SECONDS, self._pause * 2)
             return [lease_id for lease_id, _ in leases[sent:]]
         self._pause = FIRST_PAUSE_SECONDS
         return []
+
+    def publish_finishes(self, batch_ids: Sequence[int], now: float) -> None:
+        """Have these batches finished by a worker; one whose message is lost is rung for again."""
+        self.publish([(batch_id, MAINTENANCE) for batch_id in batch_ids], now, task=FINISH_BATCH, what="finishes")
 
     def publish_lost(self, unaccepted: Sequence[tuple[int, str]], now: float) -> None:
         """Send the message of old unaccepted leases once more where their queue is empty.

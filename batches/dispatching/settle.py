@@ -4,45 +4,54 @@ from __future__ import annotations
 
 from django.db import connection, transaction
 
+from batches.notifications import notify_settled
 from batches.progress import FACT_COLUMNS, BatchFacts
 
 SWEEP_CHUNK = 5_000
+
+STATUS_BY_ITEMS = "CASE WHEN batch.succeeded > 0 OR batch.total = 0 THEN 'completed' ELSE 'failed' END"
+"""What a batch ends as, in a statement on ``batches_batch AS batch``."""
 
 _SETTLE = f"""
     WITH finished AS (
         SELECT id FROM batches_batch
          WHERE settled_at IS NULL AND loaded_at IS NOT NULL
-           AND status IN ('running', 'paused', 'cancelled')
+           AND (status = 'cancelled' OR status IN ('running', 'paused') AND NOT finishes)
            AND succeeded + failed + cancelled + unknown = total
          ORDER BY id FOR UPDATE
     )
     UPDATE batches_batch AS batch
        SET settled_at = clock_timestamp(),
            completed_at = COALESCE(batch.completed_at, clock_timestamp()),
-           status = CASE WHEN batch.status = 'cancelled' THEN 'cancelled'
-                         WHEN batch.succeeded > 0 OR batch.total = 0 THEN 'completed' ELSE 'failed' END
+           status = CASE WHEN batch.status = 'cancelled' THEN 'cancelled' ELSE {STATUS_BY_ITEMS} END
       FROM finished WHERE batch.id = finished.id
     RETURNING {FACT_COLUMNS}
 """
 
 
+@transaction.atomic
 def settle() -> list[BatchFacts]:
-    """Close every batch whose items are all final; completed when any succeeded or there was nothing to do."""
+    """Close every batch whose items are all final; completed when any succeeded or there was nothing to do.
+
+    One whose operation makes something of all its items is closed by :mod:`batches.finishing`.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_SETTLE)
-        return [BatchFacts(*row) for row in cursor.fetchall()]
+        facts = [BatchFacts(*row) for row in cursor.fetchall()]
+    notify_settled([fact.pk for fact in facts])
+    return facts
 
 
 _START_SCHEDULED = f"""
     UPDATE batches_batch AS batch SET status = 'running', started_at = clock_timestamp()
      WHERE batch.status = 'pending' AND batch.settled_at IS NULL
-       AND batch.auto_start AND batch.scheduled_at <= now()
+       AND batch.auto_start AND (batch.scheduled_at IS NULL OR batch.scheduled_at <= now())
     RETURNING {FACT_COLUMNS}
 """
 
 
 def start_scheduled() -> list[BatchFacts]:
-    """Start batches whose time has come."""
+    """Start batches whose time has come, and those that were to start as soon as somebody looks."""
     with connection.cursor() as cursor:
         cursor.execute(_START_SCHEDULED)
         return [BatchFacts(*row) for row in cursor.fetchall()]

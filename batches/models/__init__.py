@@ -1,6 +1,7 @@
 """The ledger: every fact that must survive any process is a row of one of these."""
 
 from batches.models.access import ApiKey, AuditEntry, IdempotentReply, StoredFile
+from batches.models.account import Notification, Usage
 from batches.models.batch import Batch
 from batches.models.engine import BatchHistogram, Lease, ProviderAccount, Worker, WorkerRole
 from batches.models.item import Item, ItemError
@@ -14,8 +15,10 @@ __all__ = [
     "Item",
     "ItemError",
     "Lease",
+    "Notification",
     "ProviderAccount",
     "StoredFile",
+    "Usage",
     "Worker",
     "WorkerRole",
 ]

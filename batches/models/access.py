@@ -28,7 +28,9 @@ class ApiKey(models.Model):
     name = models.CharField(max_length=100)
     prefix = models.CharField(max_length=16, help_text="The key's first characters, to recognise it by.")
     digest = models.CharField(max_length=64, unique=True, editable=False)
-    scopes = ArrayField(models.CharField(max_length=16, choices=Scope.choices), default=every_scope)
+    scopes = ArrayField(
+        models.CharField(max_length=16, choices=Scope.choices), default=every_scope, db_default=list(Scope.values)
+    )
     created_at = models.DateTimeField(db_default=Now())
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
@@ -108,6 +110,7 @@ class StoredFile(models.Model):
     content = models.FileField(upload_to=file_path, max_length=255)
     for_batch = models.BooleanField(default=False, db_default=False, help_text="Stored for one batch alone.")
     batch = models.ForeignKey("batches.Batch", models.SET_NULL, null=True, blank=True, related_name="+", db_index=False)
+    is_result = models.BooleanField(default=False, db_default=False, help_text="Made by its batch, for its owner.")
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -121,14 +124,24 @@ class StoredFile(models.Model):
                 fields=["created_at"], name="stored_file_orphan", condition=Q(for_batch=True, batch__isnull=True)
             ),
         )
+        constraints = (
+            # Making a result again replaces it.
+            models.UniqueConstraint(fields=["batch", "name"], name="stored_file_result", condition=Q(is_result=True)),
+        )
 
     def __str__(self) -> str:
         return self.name
 
 
 class AuditEntry(models.Model):
-    """Who did what to which batch, and when. Written by the services, in their transactions."""
+    """Who did what to what, and when. Written by the services, in their transactions; it outlives what it is about.
 
+    ``owner`` may read it: the owner of the batch or key that was changed.
+    """
+
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="+", db_index=False
+    )
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
     action = models.CharField(max_length=64)
     batch = models.ForeignKey(
@@ -144,6 +157,7 @@ class AuditEntry(models.Model):
         indexes = (
             # A batch's history on its page.
             models.Index(fields=["batch", "-id"], name="audit_entry_batch", condition=Q(batch__isnull=False)),
+            models.Index(fields=["owner", "-id"], name="audit_entry_owner_newest"),
         )
 
     def __str__(self) -> str:

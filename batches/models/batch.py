@@ -70,6 +70,21 @@ class Batch(models.Model):
     source_offset = models.PositiveBigIntegerField(default=0, help_text="Bytes of the source that are items already.")
     source_position = models.PositiveIntegerField(default=0, help_text="Lines of the source that are items already.")
 
+    source_cursor = models.JSONField(
+        null=True, blank=True, help_text="Where its next page of items begins, for sources that are no file."
+    )
+
+    finishes = models.BooleanField(
+        default=False, db_default=False, help_text="Something is made of all its items before it is completed."
+    )
+    finish_due_at = models.DateTimeField(
+        null=True, blank=True, help_text="Set when its last item was final: not before this is finishing tried (again)."
+    )
+    finish_claim = models.UUIDField(null=True, blank=True, help_text="The worker's try that is finishing it.")
+    finish_attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
+    outcome = models.JSONField(null=True, blank=True, help_text="What finishing made of all its items.")
+    notify_on_complete = models.BooleanField(default=False, db_default=False)
+
     error = models.TextField(blank=True, default="", help_text="Why the batch as a whole could not run.")
     created_at = models.DateTimeField(db_default=Now())
     loaded_at = models.DateTimeField(null=True, blank=True, help_text="When its last item was stored.")
@@ -101,6 +116,8 @@ class Batch(models.Model):
             models.Index(fields=["status"], name="batch_unsettled", condition=Q(settled_at__isnull=True)),
             # The loader's duty: batches whose source is not all items yet.
             models.Index(fields=["id"], name="batch_unloaded", condition=Q(loaded_at__isnull=True)),
+            # History by time, and the cleanup of what is older than its retention.
+            models.Index(fields=["owner", "created_at"], name="batch_owner_age"),
         )
 
     def __str__(self) -> str:
@@ -122,6 +139,11 @@ class Batch(models.Model):
     def is_final(self) -> bool:
         """Whether the status will not change by itself any more."""
         return self.status in FINAL_BATCH_STATUSES
+
+    @property
+    def is_finishing(self) -> bool:
+        """Whether every item is final, and what is to be made of them all is still being made."""
+        return self.finish_due_at is not None and self.settled_at is None and not self.is_final
 
     @property
     def lane(self) -> str:

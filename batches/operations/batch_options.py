@@ -22,12 +22,18 @@ LONGEST_BACKOFF_MS = 3_600_000
 LONGEST_TIMEOUT_MS = 600_000
 
 
-def read_options(fields: Fields) -> BatchOptions:
-    """The general options, accepted at the top level and under ``options``."""
+def read_options(fields: Fields, *, concurrency: int | None = None, retries: int | None = None) -> BatchOptions:
+    """The general options, accepted at the top level and under ``options``, in the words of every document.
+
+    ``concurrency`` and ``retries`` are the operation's defaults: document 004's operations have
+    ``settings.BATCH_DEFAULT_SIZE`` and ``settings.BATCH_MAX_RETRIES``, photos and messages no limit of ours.
+    """
+    given_concurrency = fields.integer("concurrency", "batchSize", minimum=1, maximum=LARGEST_CONCURRENCY)
+    given_retries = fields.integer("retries", "retryAttempts", minimum=0, maximum=LARGEST_RETRIES)
     return BatchOptions(
-        concurrency=fields.integer("concurrency", minimum=1, maximum=LARGEST_CONCURRENCY),
+        concurrency=concurrency if given_concurrency is None else given_concurrency,
         rate_limit=fields.positive_number("rateLimit", maximum=LARGEST_RATE),
-        max_retries=fields.integer("retries", minimum=0, maximum=LARGEST_RETRIES),
+        max_retries=retries if given_retries is None else given_retries,
         retry_window_seconds=fields.integer("retryWindowSeconds", minimum=1, maximum=LONGEST_RETRY_WINDOW_SECONDS)
         or default_retry_window(),
         backoff_ms=fields.integer("backoff", minimum=1, maximum=LONGEST_BACKOFF_MS),
@@ -35,6 +41,7 @@ def read_options(fields: Fields) -> BatchOptions:
         priority=fields.choice("priority", choices=Priority.values, default=Priority.NORMAL),
         scheduled_at=fields.future("scheduleTime", "scheduledAt"),
         auto_start=fields.boolean("autoStart", default=True),
+        notify_on_complete=fields.boolean("notifyOnComplete", default=False),
     )
 
 

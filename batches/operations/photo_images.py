@@ -10,13 +10,14 @@ from typing import Any
 
 from batches.files import IMAGE_TYPES, Upload, check_upload, store_uploads
 from batches.models import StoredFile
-from batches.operations.payload import Problems, document_problems, is_storable, text_fault
+from batches.operations.payload import Problems, document_problems, is_storable, text_fault, unknown_fields
 from batches.options import NewItem
 from batches.problems import InvalidInput
 
 LONGEST_URL = 4_096
 LONGEST_TEXT = 200
 MOST_TAGS = 100
+IMAGE_FIELDS = frozenset({"id", "url", "fileId", "filename", "tags", "metadata"})
 _WEB_URL = re.compile(r"https?://[^\s/?#@\\\x00-\x20]+(?:[/?#][^\s\x00-\x20]*)?", re.IGNORECASE)
 _DATA_URL = re.compile(r"data:(image/[a-z0-9.+-]+);base64,", re.IGNORECASE)
 _FILE_ID = re.compile(r"file_[0-9a-f]{32}")
@@ -50,6 +51,8 @@ class PhotoImages:
                 self._problem(index, "", "Must be an object.", "invalid_type")
 
     def _read_image(self, index: int, image: dict[str, Any]) -> None:
+        if not image.keys() <= IMAGE_FIELDS:
+            self._problems.extend(unknown_fields(image, IMAGE_FIELDS, f"{self._path}.{index}."))
         key = self._read_key(index, image.get("id"))
         filename = image.get("filename")
         if fault := text_fault(filename, maximum=255, required=False):

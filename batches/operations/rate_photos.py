@@ -72,7 +72,11 @@ def build_photo_batch(owner_id: int, payload: Mapping[str, Any]) -> NewBatch:
         "systemPrompt": fields.text("systemPrompt", maximum=LONGEST_PROMPT, default=DEFAULT_SYSTEM_PROMPT),
     }
     name, description, options = read_name(fields), read_description(fields), read_options(fields)
-    provider = read_provider(fields, "providerId", kind="chat", default=settings.DEFAULT_CHAT_PROVIDER)
+    provider = read_provider(
+        fields, "providerId", "provider", "model", kind="chat", default=settings.DEFAULT_CHAT_PROVIDER
+    )
+    fields.knows("images", "imagesFile")
+    fields.refuse_unknown()
     problems.raise_if_any()
     source = check_source(RatePhotos(), owner_id, file) if file is not None else None
     return NewBatch(
@@ -110,6 +114,20 @@ class RatePhotos(Operation):
 
     name: ClassVar[str] = NAME
     channel: ClassVar[Channel] = Channel.AI
+    summary: ClassVar[str] = "Rates photos with a vision model: stars, colour label, title, description, tags."
+    accepts: ClassVar[Mapping[str, str]] = {
+        "shootId": "What the photos belong to, in your own words.",
+        "images": "The photos: id, url or fileId, filename, tags, metadata.",
+        "imagesFile": "Instead of images: the id of an uploaded file of JSON lines, an image in each.",
+        "providerId": "Alias or model of the provider.",
+        "prompt": "What to ask about each photo.",
+        "systemPrompt": "Who the model is to be.",
+        "mode": "fast or economy.",
+    }
+
+    def build(self, owner_id: int, payload: Mapping[str, Any]) -> NewBatch:
+        """The body of document 001."""
+        return build_photo_batch(owner_id, payload)
 
     def items_of_lines(self, owner_id: int, first: int, lines: Sequence[bytes]) -> Sequence[NewItem]:
         """An image per line, as an element of ``images``; data URLs belong into uploads of their own."""

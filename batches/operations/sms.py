@@ -37,6 +37,8 @@ def build_sms_batch(owner_id: int, payload: Mapping[str, Any]) -> NewBatch:
     recipients.read(read_list(payload.get("recipients"), "recipients", problems))
     name, description, options = read_name(fields), read_description(fields), read_options(fields)
     provider = read_provider(fields, "provider", kind="sms", default=settings.DEFAULT_SMS_PROVIDER)
+    fields.knows("recipients")
+    fields.refuse_unknown()
     problems.raise_if_any()
     return NewBatch(
         operation=NAME,
@@ -67,6 +69,16 @@ class Sms(Operation):
 
     name: ClassVar[str] = NAME
     channel: ClassVar[Channel] = Channel.SMS
+    summary: ClassVar[str] = "Sends a text message to each recipient, with variables filled in."
+    accepts: ClassVar[Mapping[str, str]] = {
+        "text": "The message; {{name}} stands for a recipient's variable.",
+        "recipients": "Who gets it: phoneNumber in international format, variables.",
+        "provider": "Alias of the provider.",
+    }
+
+    def build(self, owner_id: int, payload: Mapping[str, Any]) -> NewBatch:
+        """The body of document 002."""
+        return build_sms_batch(owner_id, payload)
 
     def run(self, attempt: Attempt) -> Outcome:
         """Render and send."""

@@ -9,11 +9,12 @@ from typing import Any
 
 import phonenumbers
 
-from batches.operations.payload import Problems, is_storable
+from batches.operations.payload import Problems, is_storable, short_name, unknown_fields
 from batches.options import NewItem
 from batches.templating import Template
 
 LONGEST_MESSAGE = 1_600
+RECIPIENT_FIELDS = frozenset({"phoneNumber", "variables"})
 MOST_NAMED = 100
 """So many indexes or names are spelled out in a warning; of more, their number."""
 
@@ -55,6 +56,8 @@ class Recipients:
                 self._problem(index, "", "Must be an object.", "invalid_type")
 
     def _read_recipient(self, index: int, recipient: dict[str, Any]) -> None:
+        if not recipient.keys() <= RECIPIENT_FIELDS:
+            self._problems.extend(unknown_fields(recipient, RECIPIENT_FIELDS, f"recipients.{index}."))
         number = self._read_number(index, recipient.get("phoneNumber"))
         variables = self._read_variables(index, recipient.get("variables"))
         self._given.append(frozenset(variables))
@@ -89,10 +92,10 @@ class Recipients:
             return {}
         for name, value in variables.items():
             if not isinstance(value, str):
-                self._problem(index, f".variables.{_short(name)}", "Must be a string.", "invalid_type")
+                self._problem(index, f".variables.{short_name(name)}", "Must be a string.", "invalid_type")
             elif not is_storable(value):
                 message = "Must not hold NUL characters or lone surrogates."
-                self._problem(index, f".variables.{_short(name)}", message, "invalid_text")
+                self._problem(index, f".variables.{short_name(name)}", message, "invalid_text")
         return variables
 
     def _check_message(self, index: int, used: dict[str, str]) -> None:
@@ -119,7 +122,7 @@ class Recipients:
             for name in given.difference(self._names):
                 names[name] += count
         lines = [
-            f"Variable '{_short(name)}' is not used by the template and was dropped (recipients: {count})."
+            f"Variable '{short_name(name)}' is not used by the template and was dropped (recipients: {count})."
             for name, count in sorted(names.items())
         ]
         return _first_of(lines, "unused variables")
@@ -148,13 +151,8 @@ class Recipients:
         return _first_of(lines, "repeated numbers")
 
 
-def _short(name: str) -> str:
-    printable = "".join(character for character in name[:64] if character.isprintable())
-    return printable if len(name) <= 64 else f"{printable}..."
-
-
 def _named(names: Iterable[str]) -> str:
-    return ", ".join(f"'{_short(name)}'" for name in sorted(names)[:MOST_NAMED])
+    return ", ".join(f"'{short_name(name)}'" for name in sorted(names)[:MOST_NAMED])
 
 
 def _named_indexes(indexes: Sequence[int]) -> str:

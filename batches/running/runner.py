@@ -16,7 +16,7 @@ from typing import Any
 import gevent
 import redis
 from django.conf import settings
-from django.db import Error, connection
+from django.db import Error, InterfaceError, OperationalError, connection
 from gevent.event import Event
 from gevent.lock import Semaphore
 from gevent.pool import Pool
@@ -258,11 +258,15 @@ class Runner:
         except DeadlineExceeded:
             return Unknown(NO_ANSWER) if call.left and not context.provider.idempotent else Retry(NO_ANSWER)
         except Exception as error:
+            if is_ledgers(error, context):
+                return Snooze(NO_PERMIT_SNOOZE_SECONDS)
             # The traceback names code, not content: exceptions of parsers may quote what they parsed.
             logger.error("Item %d: %s in operation %s", item.id, type(error).__name__, context.operation.name)
             return bug(error, call, context)
         finally:
             call.deadline.close()
+            if context.operation.uses_database:
+                connection.close()
 
     def _note_closed_account(self, context: BatchContext, outcome: Outcome) -> None:
         fault = getattr(outcome, "fault", None)
@@ -277,6 +281,15 @@ def _stranger(held: HeldLease, item: LeasedItem) -> Held:
     """An item of a batch that this worker could not or need not read; nothing of it was called."""
     policy = RetryPolicy(max_retries=None, window_seconds=0, backoff_seconds=None)
     return Held(item, held.batch_id, held.id, "", True, policy)
+
+
+def is_ledgers(error: Exception, context: BatchContext) -> bool:
+    """Whether an operation over our own database only met its absence: nothing was spent, and it runs again."""
+    return (
+        context.operation.uses_database
+        and context.provider.idempotent
+        and isinstance(error, OperationalError | InterfaceError)
+    )
 
 
 def bug(error: BaseException, call: Call, context: BatchContext) -> Outcome:

@@ -50,8 +50,6 @@ def test_a_photo_batch_answers_document_004(client: Client, submit: Submit) -> N
         "operation": "rate_photos",
         "status": "running",
         "progress": 33,
-        "name": "",
-        "completed_at": None,
         "total_items": 3,
         "processed_items": 1,
         "failed_items": 0,

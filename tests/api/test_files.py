@@ -35,6 +35,7 @@ def test_one_file(client: Client, alice: User) -> None:
         "name": "a.jpg",
         "mediaType": "image/jpeg",
         "size": len(jpeg()),
+        "url": f"/api/files/{stored.public_id}",
     }
     assert read_file(alice.pk, stored.public_id) == (jpeg(), "image/jpeg")
 

@@ -17,6 +17,7 @@ BATCH_ENDPOINTS = [
     ("post", "/api/batch/cancel/{id}"),
     ("get", "/api/batch/{id}"),
     ("get", "/api/batch/{id}/items"),
+    ("get", "/api/batch/{id}/files"),
     ("get", "/api/batch/{id}/errors"),
     ("get", "/api/batch/{id}/analytics"),
     ("post", "/api/batch/{id}/start"),

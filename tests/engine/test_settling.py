@@ -79,7 +79,7 @@ def test_a_cancelled_batch_keeps_the_time_of_its_cancelling() -> None:
     [
         ({"scheduled_at": timezone.now() - timedelta(seconds=1)}, True),
         ({"scheduled_at": timezone.now() + timedelta(hours=1)}, False),
-        ({"scheduled_at": None}, False),
+        ({"scheduled_at": None}, True),
         ({"scheduled_at": timezone.now() - timedelta(hours=1), "auto_start": False}, False),
     ],
 )
