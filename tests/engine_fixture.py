@@ -24,6 +24,7 @@ import pytest
 from django.conf import settings
 
 from batchsite.launcher import children
+from tests.footprint import Footprint, footprint
 from tests.sandbox_fixture import SandboxServer
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,6 +48,9 @@ class Engine:
             **variables,
         }
         self.processes: list[subprocess.Popen[bytes]] = []
+        self._started = 0
+        self.footprints: dict[int, Footprint] = {}
+        """By process id, when each had just started."""
 
     def __enter__(self) -> Self:
         return self
@@ -69,8 +73,13 @@ class Engine:
         quiet = ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
         return self._start("-m", "celery", "-A", "batchsite", "worker", "--hostname", name, *pool, *quiet)
 
+    def start_other(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Another process of the same stack, that the database does not hear of."""
+        return self._start(*arguments)
+
     def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        with (self.logs / f"process-{len(self.processes)}.log").open("wb") as output:
+        self._started += 1  # one that replaces another has a log of its own
+        with (self.logs / f"process-{self._started:02}.log").open("wb") as output:
             process = children.start(
                 [sys.executable, *arguments], environment=self.environment, output=output, folder=ROOT
             )
@@ -86,6 +95,7 @@ class Engine:
                 ended = [process.args for process in processes if process.poll() is not None]
                 assert not ended and time.monotonic() < deadline, f"not started, ended: {ended}\n{self.output()}"
                 time.sleep(0.05)
+        self.footprints |= {process.pid: footprint(process.pid, self.environment) for process in processes}
 
     def stop(self, *processes: subprocess.Popen[bytes], number: signal.Signals = signal.SIGTERM) -> None:
         """Ask these to end and wait; one that does not is killed, and that fails the test."""

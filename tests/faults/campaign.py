@@ -16,18 +16,23 @@ from django.contrib.auth import get_user_model
 from django.db import Error, connection
 from django.db.models import Count
 
-from batches.models import Batch, Item, Lease
+from batches.models import Batch, Item, Lease, Worker, WorkerRole
 from batches.options import BatchOptions, NewBatch, NewItem
 from batches.services import submit_batch
 from batches.states import FINAL_ITEM_STATUSES, ItemStatus
 from tests.engine_fixture import Engine
+from tests.footprint import Footprint, footprint
 from tests.sandbox_fixture import SandboxServer
 
 SETTLE_SECONDS = 90.0
-POOL_SIZE = 10
-"""Most sessions one process has with Postgres (``DATABASE_POOL_SIZE``)."""
+SESSIONS = 11
+"""Most sessions one process has with Postgres: its pool (``DATABASE_POOL_SIZE``), and one to watch itself by."""
 REDIS_CLIENTS = 40
 """Most connections one process has to Redis: its own pool of 32, and a few of Celery's."""
+OTHER_FILES = 8
+"""Other open files that may come with use: logs, pipes, the event loop's."""
+QUIET_SECONDS = 15.0
+"""Workers write their figures every five seconds."""
 
 
 @dataclass
@@ -45,12 +50,17 @@ class Campaign:
 
 def start_campaign(sandbox: SandboxServer, *, photos: int, messages: int, priority: str = "high") -> Campaign:
     """Submit photos by URL and text messages to fictional numbers."""
-    owner = get_user_model().objects.get_or_create(username="alice")[0]
+    owner_id = owner().pk
     return Campaign(
-        photos=submit_batch(owner_id=owner.pk, new=photo_batch(photos)),
-        messages=submit_batch(owner_id=owner.pk, new=message_batch(messages, priority)),
+        photos=submit_batch(owner_id=owner_id, new=photo_batch(photos)),
+        messages=submit_batch(owner_id=owner_id, new=message_batch(messages, priority)),
         sandbox=sandbox,
     )
+
+
+def owner() -> Any:
+    """Alice."""
+    return get_user_model().objects.get_or_create(username="alice")[0]
 
 
 def under_load(sandbox: SandboxServer, engine: Engine, *, photos: int = 3_000, messages: int = 40) -> Campaign:
@@ -190,7 +200,7 @@ def assert_ended_well(campaign: Campaign, engine: Engine) -> None:
 
 
 def assert_nothing_leaked(engine: Engine) -> None:
-    """No lease, no running item, and no more connections than the engine's pools may have."""
+    """No lease, no running item, no call or message under way, and no more connections than the pools may have."""
     assert not Lease.objects.exists()
     assert not Item.objects.filter(status=ItemStatus.RUNNING).exists()
     with connection.cursor() as cursor:
@@ -200,8 +210,26 @@ def assert_nothing_leaked(engine: Engine) -> None:
             [engine.environment["PROCESS_NAME"]],
         )
         sessions, open_transactions = cursor.fetchone()
-    assert sessions <= POOL_SIZE * len(engine.processes)
+    assert sessions <= SESSIONS * len(engine.processes)
     assert not open_transactions
     with redis.Redis.from_url(settings.REDIS_URL) as client:
         clients = len(client.client_list())
     assert clients <= REDIS_CLIENTS * (len(engine.processes) + 1)
+    wait_until(lambda: not busy_workers(engine), "no greenlet is left of calls or messages", engine, QUIET_SECONDS)
+    for process in engine.processes:
+        assert_holds_no_more(engine.footprints[process.pid], footprint(process.pid, engine.environment))
+
+
+def busy_workers(engine: Engine) -> list[Any]:
+    """Living workers that still hold calls, messages or outcomes, by what they tell themselves."""
+    ids = [process.pid for process in engine.processes]
+    workers = Worker.objects.filter(process_id__in=ids, role=WorkerRole.WORKER).values_list("figures", flat=True)
+    return [each for each in workers if any(each.get(name) for name in ("in_flight", "messages", "unrecorded"))]
+
+
+def assert_holds_no_more(before: Footprint, after: Footprint) -> None:
+    """A process may have filled its pools, and keeps connections to a provider for half a minute; nothing else grew."""
+    assert after.postgres <= SESSIONS, (before, after)
+    assert after.redis <= REDIS_CLIENTS, (before, after)
+    assert after.provider <= sum(settings.WORKER_CAPACITY.values()), (before, after)
+    assert after.others <= before.others + OTHER_FILES, (before, after)

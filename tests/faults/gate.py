@@ -27,11 +27,12 @@ _CUT = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisor
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A change of a row. ``at_commit``: the wait is in the COMMIT, otherwise before the row is written."""
+    """A change of a row, or a new one. ``at_commit``: the wait is in the COMMIT; else before the row is written."""
 
     table: str
     when: str
     at_commit: bool = False
+    event: str = "UPDATE"
 
 
 ACCEPT = Point("batches_lease", "OLD.worker = '' AND NEW.worker <> ''")
@@ -39,6 +40,14 @@ START = Point("batches_item", "OLD.started_at IS NULL AND NEW.started_at IS NOT 
 OUTCOME = Point("batches_item", "OLD.status = 'running' AND NEW.status = 'succeeded'")
 COUNT = Point("batches_batch", "NEW.succeeded > OLD.succeeded")
 COMMIT = Point("batches_item", "OLD.status = 'running' AND NEW.status = 'succeeded'", at_commit=True)
+LOAD = Point("batches_item", "NEW.position = 2500", event="INSERT")
+"""Within the COPY of a large batch's second chunk."""
+LOADED = Point("batches_batch", "NEW.source_position > OLD.source_position", at_commit=True)
+BATCH = Point("batches_batch", "true", event="INSERT")
+"""A submit's files are stored, its batch is not."""
+SUBMIT = Point("batches_auditentry", "NEW.action = 'submit'", event="INSERT")
+"""A submit's items are copied, and nothing is committed."""
+SUBMITTED = Point("batches_auditentry", "NEW.action = 'submit'", event="INSERT", at_commit=True)
 
 
 class Gate:
@@ -52,13 +61,13 @@ class Gate:
         self._connection = psycopg.connect(self._url, autocommit=True, application_name="gate")
         self._connection.execute("SELECT pg_advisory_lock(%s)", [KEY])
         self._connection.execute(_FUNCTION.encode())
-        kind, timing, deferral = "", "BEFORE", ""
-        if self._point.at_commit:
+        point, kind, timing, deferral = self._point, "", "BEFORE", ""
+        if point.at_commit:
             kind, timing, deferral = "CONSTRAINT", "AFTER", "DEFERRABLE INITIALLY DEFERRED"
         self._connection.execute(
             sql.SQL(
-                "CREATE {} TRIGGER fault_gate {} UPDATE ON {} {} FOR EACH ROW WHEN ({}) EXECUTE FUNCTION fault_gate()"
-            ).format(*(sql.SQL(part) for part in (kind, timing, self._point.table, deferral, self._point.when)))
+                "CREATE {} TRIGGER fault_gate {} {} ON {} {} FOR EACH ROW WHEN ({}) EXECUTE FUNCTION fault_gate()"
+            ).format(*(sql.SQL(part) for part in (kind, timing, point.event, point.table, deferral, point.when)))
         )
         return self
 

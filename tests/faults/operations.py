@@ -1,12 +1,14 @@
-"""Operations that misbehave: one kills its worker, one answers what no ledger can hold."""
+"""Operations that misbehave: one kills its worker, one never ends, one answers what no ledger can hold."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import gevent
@@ -18,6 +20,7 @@ from providers.base import ErrorCategory
 
 OPERATIONS = {
     "deadly": "tests.faults.operations.Deadly",
+    "endless": "tests.faults.operations.Endless",
     "indigestible": "tests.faults.operations.Indigestible",
 }
 CALL_SECONDS = 0.5
@@ -86,6 +89,23 @@ def _circle() -> dict[str, Any]:
     document: dict[str, Any] = {}
     document["itself"] = document
     return document
+
+
+class Endless(Operation):
+    """The first call of an item that says so never ends, whoever interrupts it; a file remembers that it was made."""
+
+    name: ClassVar[str] = "endless"
+    channel: ClassVar[Channel] = Channel.AI
+
+    def run(self, attempt: Attempt) -> Outcome:
+        gevent.sleep(CALL_SECONDS)
+        marker = attempt.input.get("endless")
+        if marker and not Path(marker).exists():
+            Path(marker).touch()
+            while True:
+                with contextlib.suppress(BaseException):
+                    gevent.sleep(1)
+        return Succeeded({"ended": True})
 
 
 class Indigestible(Operation):
