@@ -25,6 +25,7 @@ def deafen() -> None:
         raise TimeoutError
 
     transport: Any = Transport
+    transport: Any = Transport
     transport.drain_events = hear_nothing
 
 
