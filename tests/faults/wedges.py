@@ -25,7 +25,6 @@ def deafen() -> None:
         raise TimeoutError
 
     transport: Any = Transport
-    transport: Any = Transport
     transport.drain_events = hear_nothing
 
 
