@@ -25,6 +25,7 @@ from django.db.models import Case, Count, F, FloatField, Q, QuerySet, Value, Whe
 from records import activity
 from records.filters import condition
 from records.models import Record
+from records.passages import Passage, passages_of
 from records.querysets import RecordQuerySet
 from records.time_limit import TimeLimit
 from records.words import Meanings, meanings_of
@@ -45,6 +46,7 @@ class SearchRequest:
     limit: int = DEFAULT_RESULTS
     filters: dict[str, Any] = field(default_factory=dict)
     threshold: float = 0.0
+    with_passages: bool = False
     created_from: datetime | None = None
     created_before: datetime | None = None
 
@@ -56,6 +58,7 @@ class Hit:
     record: Record
     score: float
     rank: float
+    passages: list[Passage]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,9 @@ def search(owner_id: int, request: SearchRequest, *, limit: TimeLimit) -> Found:
     with limit.transaction():
         words = meanings_of(owner_id, request.query)
         rows = list(_ranked(_wanted(owner_id, request), words, request)) if words else []
-        hits = [Hit(row, round(row.score, 4), round(row.rank, 4)) for row in rows]
+        notations = [_notation(word) for word in words] if request.with_passages else []
+        passages = passages_of([row.pk for row in rows], notations)
+        hits = [Hit(row, round(row.score, 4), round(row.rank, 4), passages.get(row.pk, [])) for row in rows]
         total = rows[0].matches if rows else 0
         found = Found(hits, total, (time.monotonic() - started) * 1000)
         activity.note_search(owner_id, request.query, found.total, found.duration_ms)

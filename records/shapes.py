@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from batches.api.shapes import instant
-from records.models import Record
+from records.models import Record, Topic
 from records.search import Hit
 
 LONGEST_DERIVED_TITLE = 80
@@ -51,4 +51,36 @@ def hit_shape(hit: Hit) -> dict[str, Any]:
         "metadata": hit.record.metadata,
         "tags": list(hit.record.tags),
         "created_at": instant(hit.record.created_at),
+    }
+
+
+def found_entry_shape(hit: Hit, *, with_passages: bool) -> dict[str, Any]:
+    """A search result of the memory service: the whole memory with its scores."""
+    shape = {
+        **entry_shape(hit.record),
+        "similarity_score": hit.score,
+        "combined_score": hit.score,
+        "text_rank": hit.rank,
+    }
+    if with_passages:
+        shape["matching_chunks"] = [
+            {"index": one.index, "content": one.content, "similarity": one.similarity} for one in hit.passages
+        ]
+    return shape
+
+
+def topic_shape(topic: Topic) -> dict[str, Any]:
+    """A topic. Its parent must have been read with it."""
+    return {
+        "id": str(topic.public_id),
+        "name": topic.name,
+        "description": topic.description or None,
+        "color": topic.color or None,
+        "icon": topic.icon or None,
+        "user_id": str(topic.owner_id),
+        "parent_topic_id": str(topic.parent.public_id) if topic.parent else None,
+        "is_system": False,
+        "metadata": topic.metadata,
+        "created_at": instant(topic.created_at),
+        "updated_at": instant(topic.updated_at),
     }
