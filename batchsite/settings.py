@@ -177,8 +177,11 @@ BATCH_RETRY_WINDOW_SECONDS = environment.integer("BATCH_RETRY_WINDOW_SECONDS", 6
 MAX_FILE_BYTES = environment.integer("MAX_FILE_BYTES", 20 * 1024 * 1024, minimum=1)
 MAX_UPLOAD_BYTES = environment.integer("MAX_UPLOAD_BYTES", 2 * 1024**3, minimum=1)
 OPERATIONS = {
+    "annotate": "batches.operations.annotate.Annotate",
+    "process_files": "batches.operations.process_files.ProcessFiles",
     "rate_photos": "batches.operations.rate_photos.RatePhotos",
     "sms": "batches.operations.sms.Sms",
+    "transform": "batches.operations.transform.Transform",
 }
 
 # --- The engine -----------------------------------------------------------------------------------
@@ -216,6 +219,13 @@ KNOWN_PROVIDERS: dict[str, dict[str, Any]] = {
         "key_variable": "OPENAI_API_KEY",
         "model": "gpt-6-luna",
     },
+    # Document 004 asks for this model, which is gone: its name stands for the one that took its place.
+    "gpt-4": {
+        "adapter": "providers.ai.openai.OpenAI",
+        "base_url": "https://api.openai.com/v1",
+        "key_variable": "OPENAI_API_KEY",
+        "model": "gpt-4.1",
+    },
     "anthropic-haiku": {
         "adapter": "providers.ai.anthropic.Anthropic",
         "base_url": "https://api.anthropic.com",
@@ -252,6 +262,22 @@ KNOWN_PROVIDERS: dict[str, dict[str, Any]] = {
         "key_variable": "TWILIO_AUTH_TOKEN",
         "account": environment.text("TWILIO_ACCOUNT_SID", "ACsandbox"),
         "sender": environment.text("TWILIO_FROM", "+15005550006"),
+        "limits": {"sms_per_second": SMS_PER_SECOND},
+    },
+    "vonage": {
+        "adapter": "providers.sms.vonage.Vonage",
+        "base_url": "https://api.nexmo.com",
+        "key_variable": "VONAGE_API_SECRET",
+        "account": environment.text("VONAGE_API_KEY", "sandbox"),
+        "sender": environment.text("VONAGE_FROM", "15005550006"),
+        "limits": {"sms_per_second": SMS_PER_SECOND},
+    },
+    "plivo": {
+        "adapter": "providers.sms.plivo.Plivo",
+        "base_url": "https://api.plivo.com",
+        "key_variable": "PLIVO_AUTH_TOKEN",
+        "account": environment.text("PLIVO_AUTH_ID", "MAsandbox"),
+        "sender": environment.text("PLIVO_FROM", "+15005550006"),
         "limits": {"sms_per_second": SMS_PER_SECOND},
     },
 }

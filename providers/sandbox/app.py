@@ -6,6 +6,7 @@ import asyncio
 import json
 import math
 import random
+import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
@@ -23,8 +24,10 @@ from providers.sandbox.configuration import (
 )
 from providers.sandbox.gemini import GenerateContent
 from providers.sandbox.journal import Journal
+from providers.sandbox.plivo import PlivoMessages
 from providers.sandbox.protocol import TRANSPORT
 from providers.sandbox.sms import Sms
+from providers.sandbox.vonage import VonageMessages
 from providers.sandbox.wire import JSON_HEADER, Answer, Call, Dialect, Request
 
 Scope = MutableMapping[str, Any]
@@ -61,10 +64,14 @@ class Sandbox:
         self.configuration = configuration
         self.journal = Journal()
         self._limiter = RateLimiter()
-        self._chat: Dialect = Chat()
-        self._messages: Dialect = Messages()
-        self._generate_content: Dialect = GenerateContent()
-        self._sms: Dialect = Sms()
+        self._dialects: tuple[tuple[str, Dialect], ...] = (  # by the path with the alias in front; the first that fits
+            (r"/chat/completions\Z", Chat()),
+            (r"^/vonage[^/]*/v1/messages\Z", VonageMessages()),
+            (r"/v1/messages\Z", Messages()),
+            (r":generateContent\Z", GenerateContent()),
+            (r"/2010-04-01/Accounts/", Sms()),
+            (r"/v1/Account/[^/]+/Message/\Z", PlivoMessages()),
+        )
         self._routes: dict[str, tuple[str | None, str, Dialect | None]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,15 +91,7 @@ class Sandbox:
         if known is None:
             first, _, rest = path[1:].partition("/")
             own_path = path if first in {"v1", "2010-04-01"} else f"/{rest}"
-            dialect = None
-            if own_path.endswith("/chat/completions"):
-                dialect = self._chat
-            elif own_path.endswith("/v1/messages"):
-                dialect = self._messages
-            elif own_path.endswith(":generateContent"):
-                dialect = self._generate_content
-            elif own_path.startswith("/2010-04-01/Accounts/"):
-                dialect = self._sms
+            dialect = next((each for pattern, each in self._dialects if re.search(pattern, path)), None)
             alias = first if own_path != path else dialect.name if dialect else None
             known = (alias if dialect else None, own_path, dialect)
             if len(self._routes) < REMEMBERED_PATHS:

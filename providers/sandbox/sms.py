@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from providers.sandbox.receipts import Receipts
 from providers.sandbox.wire import Answer, Call, Request
+from providers.sms.segments import segments
 
 REMEMBERED_MESSAGES = 200_000
 STATUS_AFTER_SECONDS = ((0.3, "delivered"), (0.1, "sent"))
@@ -52,7 +53,7 @@ class Message:
             "from": self.sender,
             "body": self.body,
             "status": self.status(now),
-            "num_segments": str(_segments(self.body)),
+            "num_segments": str(segments(self.body).number),
             "direction": "outbound-api",
             "price": None,
             "error_code": None,
@@ -160,10 +161,3 @@ def _reference_in(callback: str | None) -> str | None:
         return parse_qs(urlsplit(callback).query).get("reference", [None])[0]
     except ValueError:
         return None
-
-
-def _segments(body: str) -> int:
-    """Near enough for a sandbox: any character outside ASCII makes the whole text two bytes wide."""
-    whole, part = (160, 153) if body.isascii() else (70, 67)
-    length = len(body) if body.isascii() else len(body.encode("utf-16-le")) // 2
-    return 1 if length <= whole else -(-length // part)

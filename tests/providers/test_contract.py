@@ -17,8 +17,10 @@ from providers.ai.gemini import Gemini
 from providers.ai.groq import Groq
 from providers.ai.openai import OpenAI
 from providers.ai.xai import XAI
-from providers.base import ChatRequest, ErrorCategory, Limits, Provider, ProviderError, TextMessage
+from providers.base import ChatRequest, ErrorCategory, Limits, Provider, ProviderError, SmsProvider, TextMessage
+from providers.sms.plivo import Plivo
 from providers.sms.twilio import Twilio
+from providers.sms.vonage import Vonage
 from tests.sandbox_fixture import SandboxServer, free_port
 
 KEY = "a-very-secret-key"
@@ -39,7 +41,7 @@ def chat_call(provider: ChatAdapter, timeout_seconds: float) -> Any:
     return provider.complete(ChatRequest(prompt=TEXT, reference="attempt-1", timeout_seconds=timeout_seconds))
 
 
-def sms_call(provider: Twilio, timeout_seconds: float) -> Any:
+def sms_call(provider: SmsProvider, timeout_seconds: float) -> Any:
     message = TextMessage(to=RECIPIENT, body=TEXT, reference="attempt-1", timeout_seconds=timeout_seconds)
     return provider.send(message)
 
@@ -51,19 +53,24 @@ def chat_case(name: str, adapter: type[ChatAdapter], path: str) -> Case:
     return Case(name, make, chat_call)
 
 
+def sms_case(name: str, adapter: type[Twilio | Vonage | Plivo]) -> Case:
+    def make(url: str) -> Provider:
+        return adapter(
+            alias=name, base_url=f"{url}/{name}", key=KEY, limits=Limits(), account="AC1", sender="+15005550006"
+        )
+
+    return Case(name, make, sms_call)
+
+
 CASES = [
     chat_case("openai", OpenAI, "/v1"),
     chat_case("anthropic", Anthropic, ""),
     chat_case("gemini", Gemini, "/v1beta"),
     chat_case("xai", XAI, "/v1"),
     chat_case("groq", Groq, "/openai/v1"),
-    Case(
-        "twilio",
-        lambda url: Twilio(
-            alias="twilio", base_url=f"{url}/twilio", key=KEY, limits=Limits(), account="AC1", sender="+15005550006"
-        ),
-        sms_call,
-    ),
+    sms_case("twilio", Twilio),
+    sms_case("vonage", Vonage),
+    sms_case("plivo", Plivo),
 ]
 every_adapter = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
