@@ -11,6 +11,9 @@ from django.contrib.auth.models import User
 
 from batches.operations.base import Attempt
 from providers.base import ChatAnswer, ChatRequest, Limits, Provider, SentMessage, TextMessage
+from tests.engine_fixture import engine
+
+__all__ = ["engine"]
 
 
 class Answering:
