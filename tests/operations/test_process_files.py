@@ -137,7 +137,7 @@ def long_text(parts: int) -> str:
 
 def test_a_long_text_is_one_call_per_attempt_and_then_put_together(owner: User) -> None:
     item = only_item(batch_of(owner, stored(owner, long_text(3).encode())))
-    calls = []
+    calls: list[Any] = []
     while True:
         provider = Answering(f"Answer {len(calls)}.")
         outcome = ProcessFiles().run(attempt_on(item, provider))
