@@ -20,5 +20,5 @@ VOLUME /data
 EXPOSE 8000
 STOPSIGNAL SIGTERM
 CMD ["uvicorn", "batchsite.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--loop", "uvloop", \
-     "--http", "httptools", "--ws", "websockets-sansio", "--lifespan", "off", "--no-access-log", \
-     "--timeout-keep-alive", "30", "--timeout-graceful-shutdown", "10"]
+     "--http", "httptools", "--ws", "websockets-sansio", "--ws-per-message-deflate", "false", \
+     "--lifespan", "off", "--no-access-log", "--timeout-keep-alive", "30", "--timeout-graceful-shutdown", "10"]

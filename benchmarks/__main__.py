@@ -14,7 +14,7 @@ from pathlib import Path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "batchsite.settings")
 
-from benchmarks import claim, messages, naive, photos
+from benchmarks import claim, messages, naive, photos, sockets
 from benchmarks.stack import Stack, running_stack
 
 USUAL = ("photos", "sms")
@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--naive-items", type=int, default=2_000, help="photos for naive Celery; 0: leave it out")
     options.add_argument("--claim-items", type=int, default=1_000_000, help="pending items (default: 1000000)")
+    options.add_argument("--sockets", type=int, default=500, help="WebSockets that watch (default: 500)")
     options.add_argument("--output", type=Path, help="write the tables to this file as well")
     return options
 
@@ -110,10 +111,20 @@ def measure_claims(options: argparse.Namespace) -> list[str]:
     return [claim.report(measured, items=items, finished=finished)]
 
 
+def measure_sockets(options: argparse.Namespace) -> list[str]:
+    """A batch that hundreds watch, beside one that nobody watches."""
+    print(f"Sockets: {options.pairs} pairs of {options.items:,} photos, {options.sockets} sockets", flush=True)
+    size = {"items": options.items, "sockets": options.sockets}
+    with running_stack(options.workers) as stack:
+        pairs = sockets.measure(stack, pairs=options.pairs, latency_ms=options.latency_ms, **size)
+    return [sockets.report(pairs, workers=options.workers, **size)]
+
+
 PARTS: dict[str, Callable[[argparse.Namespace], list[str]]] = {
     "photos": measure_photos,
     "sms": measure_messages,
     "claim": measure_claims,
+    "sockets": measure_sockets,
 }
 
 

@@ -46,11 +46,9 @@ def measure(stack: Stack, *, items: int, pairs: int, latency_ms: int) -> list[Pa
 def engine(stack: Stack, items: int) -> tuple[float, float]:
     """Seconds until the 202, and items a second from the POST to the batch's completion (the database's clock)."""
     stack.sandbox("DELETE", "log")
-    images = [
-        {"id": f"i{n}", "filename": f"{n}.jpg", "url": f"https://example.com/photos/{n}.jpg"} for n in range(items)
-    ]
+    content = {"shootId": "benchmark", "images": images(items)}
     started = time.time()
-    job = stack.call("POST", "/api/batch/process", {"shootId": "benchmark", "images": images})["jobId"]
+    job = stack.call("POST", "/api/batch/process", content)["jobId"]
     accept = time.time() - started
     while True:
         status = stack.call("GET", f"/api/batch/status/{job}")
@@ -61,6 +59,13 @@ def engine(stack: Stack, items: int) -> tuple[float, float]:
         raise RuntimeError(f"The batch did not complete: {status}")
     ended = datetime.fromisoformat(status["completedAt"]).timestamp()
     return accept, items / (ended - started)
+
+
+def images(number: int) -> list[dict[str, str]]:
+    """So many photos known by URL."""
+    return [
+        {"id": f"i{n}", "filename": f"{n}.jpg", "url": f"https://example.com/photos/{n}.jpg"} for n in range(number)
+    ]
 
 
 def bare(stack: Stack, items: int) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from typing import Any
 from urllib.parse import parse_qs
 
 from channels.generic.websocket import AsyncWebsocketConsumer  # type: ignore[import-untyped]
@@ -13,7 +12,7 @@ from django.db import Error as DatabaseError
 
 from batches.live import access
 from batches.live.access import Grant
-from batches.live.frames import frames
+from batches.live.frames import News
 from batches.live.relay import NOT_FOUND, REVOKED, current_relay, in_database
 
 logger = logging.getLogger(__name__)
@@ -21,6 +20,7 @@ logger = logging.getLogger(__name__)
 TOO_BIG, TRY_AGAIN_LATER = 1009, 1013
 LONGEST_MESSAGE = 4096
 CLOSE_AFTER_SECONDS = 5.0
+PONG = '{"type":"pong"}'
 
 
 class Refused(Exception):
@@ -55,7 +55,7 @@ class ProgressConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def connect(self) -> None:
         """Accept, find out who it is, and begin."""
-        self._pending: dict[int, dict[str, Any]] = {}
+        self._pending: dict[int, tuple[News, bool]] = {}  # with whether it was created since it was told last
         self._last_status: dict[int, str] = {}
         self._pongs = 0
         self._wake = asyncio.Event()
@@ -79,8 +79,8 @@ class ProgressConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self._joined = True
         await relay.join(self)
         self._writer = asyncio.create_task(self._write())
-        for message in await relay.snapshot_for(self):
-            await self.batch_seen(message)
+        for news in await relay.snapshot_for(self):
+            self.see(news)
 
     async def _authenticate(self, token: str) -> Grant:
         """A token speaks for itself; a cookie counts only on our own pages, since browsers send it from any."""
@@ -103,14 +103,10 @@ class ProgressConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     def _header(self, name: bytes) -> str | None:
         return next((value.decode("latin1") for key, value in self.scope["headers"] if key == name), None)
 
-    async def batch_seen(self, message: dict[str, Any]) -> None:
-        """From the relay: a batch of the owner changed."""
-        pk = message["pk"]
-        if self.batch_pk is not None and pk != self.batch_pk:
-            return
-        waiting = self._pending.get(pk)
-        created = message["created"] or bool(waiting and waiting["created"])
-        self._pending[pk] = {**message, "created": created}
+    def see(self, news: News) -> None:
+        """From the relay: a batch that this socket watches changed."""
+        _, created = self._pending.get(news.pk, (news, False))
+        self._pending[news.pk] = news, created or news.created
         self._wake.set()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
@@ -123,24 +119,19 @@ class ProgressConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             self._wake.set()
 
     async def _write(self) -> None:
-        """The one sender: it waits for a slow client while :meth:`batch_seen` goes on replacing what is pending."""
+        """The one sender: it waits for a slow client while :meth:`see` goes on replacing what is pending."""
         while True:
             await self._wake.wait()
             self._wake.clear()
             if self._pongs:
                 self._pongs = 0
-                await self._send({"type": "pong"})
+                await self.send(text_data=PONG)
             while self._pending:
                 pk = next(iter(self._pending))
-                message = self._pending.pop(pk)
-                data = message["data"]
-                last_status = self._last_status.get(pk)
-                for frame in frames(data, message["shoot"], created=message["created"], last_status=last_status):
-                    await self._send(frame)
-                self._last_status[pk] = data["status"]
-
-    async def _send(self, frame: dict[str, Any]) -> None:
-        await self.send(text_data=json.dumps(frame, separators=(",", ":")))
+                news, created = self._pending.pop(pk)
+                for text in news.texts(created=created, last_status=self._last_status.get(pk)):
+                    await self.send(text_data=text)
+                self._last_status[pk] = news.data["status"]
 
     async def expel(self, code: int, reason: str) -> None:
         """From the relay: the right to watch has ended. A client that reads nothing cannot hold the relay up."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass, field
 from typing import Any
 
 from batches.live.board import Sight
@@ -11,6 +13,36 @@ PHOTO_OPERATION = "rate_photos"
 CREATED, PROGRESS, COMPLETED = "batch:created", "batch:progress", "batch:completed"
 
 Frame = dict[str, Any]
+
+
+@dataclass(slots=True)
+class News:
+    """What is new of one batch. ``shoot``: document 001's data of a photo batch.
+
+    Each frame is encoded once, however many sockets it goes to: that was half of what hundreds of watchers cost.
+    """
+
+    pk: int
+    owner_id: int
+    created: bool
+    data: Frame
+    shoot: Frame | None
+    _texts: dict[tuple[bool, bool], list[str]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, sight: Sight, *, created: bool) -> News:
+        """Of a batch as it is seen now."""
+        facts = sight.facts
+        return cls(facts.pk, facts.owner_id, created, batch_data(sight), shoot_data(sight))
+
+    def texts(self, *, created: bool, last_status: str | None) -> list[str]:
+        """The frames for a socket that was told ``last_status`` before, as JSON."""
+        key = created, last_status == self.data["status"]
+        texts = self._texts.get(key)
+        if texts is None:
+            messages = frames(self.data, self.shoot, created=created, last_status=last_status)
+            texts = self._texts[key] = [json.dumps(message, separators=(",", ":")) for message in messages]
+        return texts
 
 
 def batch_data(sight: Sight) -> Frame:

@@ -12,15 +12,14 @@ import logging
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from channels.db import database_sync_to_async  # type: ignore[import-untyped]
-from channels.layers import get_channel_layer  # type: ignore[import-untyped]
 
 from batches.live import access, snapshot
 from batches.live.access import Grant
 from batches.live.board import Board, Reading
-from batches.live.frames import batch_data, shoot_data
+from batches.live.frames import News
 from batches.live.subscriber import Subscriber
 from batches.progress import BatchFacts
 
@@ -29,6 +28,8 @@ Result = TypeVar("Result")
 logger = logging.getLogger(__name__)
 
 FAN_OUT_SECONDS = 0.1
+TOLD_PER_SECOND = 500
+"""So many sockets are told something in a second; the more there are, the longer between two frames of each."""
 READ_SECONDS = 3.0
 RECHECK_SECONDS = 15.0
 REVOKED, NOT_FOUND = 4401, 4404
@@ -39,7 +40,9 @@ class Watcher(Protocol):
 
     grant: Grant
     batch_pk: int | None
-    channel_name: str
+
+    def see(self, news: News) -> None:
+        """Tell it soon what is new; returns at once."""
 
     async def expel(self, code: int, reason: str) -> None:
         """Close it."""
@@ -50,41 +53,39 @@ class Relay:
 
     def __init__(self) -> None:
         self._board = Board()
-        self._watchers: set[Watcher] = set()
-        self._owners: frozenset[int] = frozenset()
+        self._watchers: dict[int, set[Watcher]] = {}  # by owner
         self._dirty: dict[int, bool] = {}  # pk -> whether it was created just now
         self._news = asyncio.Event()
         self._read_now = asyncio.Event()
         self._resend = False
         self._tasks: list[asyncio.Task[None]] = []
         self._farewells: set[asyncio.Task[None]] = set()
-        self._layer: Any = get_channel_layer()
 
     async def join(self, watcher: Watcher) -> None:
-        """Begin to serve a watcher. Follow it by :meth:`snapshot_for`: what happens in between reaches its group."""
-        self._watchers.add(watcher)
-        self._owners = frozenset(each.grant.owner_id for each in self._watchers)
-        await self._layer.group_add(group_of(watcher.grant.owner_id), watcher.channel_name)
+        """Begin to serve a watcher. Follow it by :meth:`snapshot_for`: what happens in between it sees as well."""
+        self._watchers.setdefault(watcher.grant.owner_id, set()).add(watcher)
         if not self._tasks:
             self._start()
 
     async def leave(self, watcher: Watcher) -> None:
         """Stop serving a watcher; the last one stops the relay."""
-        self._watchers.discard(watcher)
-        self._owners = frozenset(each.grant.owner_id for each in self._watchers)
-        await self._layer.group_discard(group_of(watcher.grant.owner_id), watcher.channel_name)
-        self._board.forget(owners=self._owners, now=time.time())
+        owner_id = watcher.grant.owner_id
+        watchers = self._watchers.get(owner_id, set())
+        watchers.discard(watcher)
+        if not watchers:
+            self._watchers.pop(owner_id, None)
+        self._board.forget(owners=self._watchers, now=time.time())
         if not self._watchers:
             await self._stop()
 
-    async def snapshot_for(self, watcher: Watcher) -> list[dict[str, Any]]:
+    async def snapshot_for(self, watcher: Watcher) -> list[News]:
         """What a watcher is told on connect: its one batch, or all of its owner's that are not over."""
         pk = watcher.batch_pk
         readings = await self._read(
             (lambda: snapshot.unsettled_of(watcher.grant.owner_id)) if pk is None else (lambda: snapshot.one(pk))
         )
-        messages = (self._message(reading.facts.pk, created=False) for reading in readings)
-        return [message for message in messages if message is not None]
+        found = (self._news_of(reading.facts.pk, created=False) for reading in readings)
+        return [news for news in found if news is not None]
 
     def _start(self) -> None:
         subscriber = Subscriber(self._hear, self._refresh)
@@ -98,7 +99,7 @@ class Relay:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _hear(self, event: str, at: float, facts: BatchFacts) -> None:
-        if facts.owner_id in self._owners and self._board.hear(facts, at=at, now=time.time()):
+        if facts.owner_id in self._watchers and self._board.hear(facts, at=at, now=time.time()):
             self._mark(facts.pk, created=event == "created")
 
     def _refresh(self) -> None:
@@ -115,28 +116,36 @@ class Relay:
         while True:
             await self._news.wait()
             self._news.clear()
-            await self._guarded(self._tell_groups)
-            await asyncio.sleep(FAN_OUT_SECONDS)
+            told = 0
+            try:
+                told = self._tell_watchers()
+            except Exception as error:
+                logger.warning("Live progress could not tell its watchers: %s", type(error).__name__)
+            await asyncio.sleep(max(FAN_OUT_SECONDS, told / TOLD_PER_SECOND))
 
-    async def _tell_groups(self) -> None:
+    def _tell_watchers(self) -> int:
+        """Straight to the sockets: through the channel layer each one would cost a thread's turn and a scan of all.
+
+        Returns how many sockets were told something.
+        """
         dirty, self._dirty = self._dirty, {}
+        told = 0
         for pk, created in dirty.items():
-            message = self._message(pk, created=created)
-            if message is not None:
-                await self._layer.group_send(group_of(message["owner_id"]), message)
+            news = self._news_of(pk, created=created)
+            if news is None:
+                continue
+            for watcher in self._watchers.get(news.owner_id, ()):
+                if watcher.batch_pk is None or watcher.batch_pk == pk:
+                    watcher.see(news)
+                    told += 1
+        return told
 
-    def _message(self, pk: int, *, created: bool) -> dict[str, Any] | None:
+    def _news_of(self, pk: int, *, created: bool) -> News | None:
         sight = self._board.sight(pk, time.time())
-        if sight is None:
-            return None
-        return {
-            "type": "batch.seen",
-            "pk": pk,
-            "owner_id": sight.facts.owner_id,
-            "created": created,
-            "data": batch_data(sight),
-            "shoot": shoot_data(sight),
-        }
+        return None if sight is None else News.of(sight, created=created)
+
+    def _everybody(self) -> list[Watcher]:
+        return [watcher for watchers in self._watchers.values() for watcher in watchers]
 
     async def _keep_reading(self) -> None:
         while True:
@@ -147,15 +156,16 @@ class Relay:
 
     async def _read_watched(self) -> None:
         resend, self._resend = self._resend, False
-        whole = {each.grant.owner_id for each in self._watchers if each.batch_pk is None}
-        single = {each.batch_pk for each in self._watchers if each.batch_pk is not None}
+        everybody = self._everybody()
+        whole = {each.grant.owner_id for each in everybody if each.batch_pk is None}
+        single = {each.batch_pk for each in everybody if each.batch_pk is not None}
         pks = single | set(self._board.unsettled())
         try:
             await self._read(lambda: snapshot.watched(whole, pks), resend=resend)
         except Exception:
             self._resend = self._resend or resend
             raise
-        self._board.forget(owners=self._owners, now=time.time())
+        self._board.forget(owners=self._watchers, now=time.time())
 
     async def _read(self, query: Callable[[], Iterable[Reading]], *, resend: bool = False) -> list[Reading]:
         started = time.time()
@@ -172,7 +182,7 @@ class Relay:
 
     async def _recheck(self) -> None:
         """Expel whose right has ended: key revoked, signed out, deactivated, batch gone."""
-        watchers = list(self._watchers)
+        watchers = self._everybody()
         grants = {each.grant for each in watchers}
         valid = await in_database(lambda: access.still_valid(grants))
         pairs = {(each.batch_pk, each.grant.owner_id) for each in watchers if each.batch_pk is not None}
@@ -182,8 +192,6 @@ class Relay:
                 self._expel(each, REVOKED, "The right to watch has ended.")
             elif each.batch_pk is not None and (each.batch_pk, each.grant.owner_id) not in owned:
                 self._expel(each, NOT_FOUND, "There is no such batch.")
-            else:  # the layer forgets members that were added more than a day ago
-                await self._layer.group_add(group_of(each.grant.owner_id), each.channel_name)
 
     def _expel(self, watcher: Watcher, code: int, reason: str) -> None:
         """In a task of its own: the last one to go stops the relay's tasks, of which the caller is one."""
@@ -203,11 +211,6 @@ async def in_database(query: Callable[[], Result]) -> Result:
     """Run a query in a thread of its own, so that a slow one holds up nobody else's."""
     result: Result = await database_sync_to_async(query, thread_sensitive=False)()
     return result
-
-
-def group_of(owner_id: int) -> str:
-    """The Channels group of an owner's sockets in this process."""
-    return f"owner.{owner_id}"
 
 
 _relays: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Relay] = weakref.WeakKeyDictionary()

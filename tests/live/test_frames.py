@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from batches.live.board import Sight
-from batches.live.frames import batch_data, frames, percentage, shoot_data
+from batches.live.frames import News, batch_data, frames, percentage, shoot_data
 from tests.live.test_board import FACTS
 
 PHOTOS = replace(FACTS, operation="rate_photos", subject="shoot123", provider="openai-gpt-5", total=1000, succeeded=523)
@@ -59,3 +60,13 @@ def test_a_hundred_per_cent_means_all(finished: int, total: int, status: str, ex
 )
 def test_completed_is_said_once_per_final_status(arguments: dict[str, Any], expected: list[str]) -> None:
     assert kinds(**arguments) == expected
+
+
+def test_a_frame_is_encoded_once_for_all_sockets_that_were_told_the_same() -> None:
+    news = News.of(Sight(replace(PHOTOS, status="completed")), created=False)
+    first = news.texts(created=False, last_status="running")
+    assert first is news.texts(created=False, last_status="pending")
+    assert [json.loads(text)["type"] for text in first] == ["batch:completed", "SHOOT_PROGRESS"]
+    told = news.texts(created=False, last_status="completed")
+    assert [json.loads(text)["type"] for text in told] == ["batch:progress", "SHOOT_PROGRESS"]
+    assert json.loads(news.texts(created=True, last_status=None)[0])["type"] == "batch:created"
