@@ -207,6 +207,7 @@ LANE_WAIT_SECONDS = environment.number("LANE_WAIT_SECONDS", 60.0)
 
 SANDBOX_URL = environment.text("SANDBOX_URL", f"http://127.0.0.1:{environment.integer('SANDBOX_PORT', 8001)}")
 DEFAULT_CHAT_PROVIDER = environment.text("DEFAULT_CHAT_PROVIDER", "openai-gpt-5")
+DEFAULT_IMAGE_PROVIDER = environment.text("DEFAULT_IMAGE_PROVIDER", "openai-images")
 DEFAULT_SMS_PROVIDER = environment.text("DEFAULT_SMS_PROVIDER", "twilio")
 SMS_PER_SECOND = {"high": 8.0, "normal": 5.0, "low": 2.0}
 KNOWN_PROVIDERS: dict[str, dict[str, Any]] = {
@@ -221,6 +222,12 @@ KNOWN_PROVIDERS: dict[str, dict[str, Any]] = {
         "base_url": "https://api.openai.com/v1",
         "key_variable": "OPENAI_API_KEY",
         "model": "gpt-6-luna",
+    },
+    "openai-images": {
+        "adapter": "providers.ai.openai_images.OpenAIImages",
+        "base_url": "https://api.openai.com/v1",
+        "key_variable": "OPENAI_API_KEY",
+        "model": "gpt-image-1",
     },
     # Document 004 asks for this model, which is gone: its name stands for the one that took its place.
     "gpt-4": {

@@ -100,6 +100,33 @@ class ChatAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRequest:
+    """One image to be made. What is None is the provider's choice; sizes are ``1024x1024`` and the like."""
+
+    prompt: str
+    reference: str
+    timeout_seconds: float
+    size: str | None = None
+    quality: str | None = None
+    background: str | None = None
+    output_format: str | None = None
+    model: str | None = None
+    """Overrides the model of the provider entry."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratedImage:
+    """The image that was made. ``revised_prompt``: what the model made of the prompt, where it says so."""
+
+    data: bytes
+    media_type: str
+    revised_prompt: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TextMessage:
     """One SMS. ``to`` is E.164 with the plus sign."""
 
@@ -162,6 +189,14 @@ class ChatProvider(Provider, Protocol):
     """Answers questions, with images, optionally under a JSON Schema."""
 
     def complete(self, request: ChatRequest) -> ChatAnswer:
+        """Make the call. Raises :class:`ProviderError`."""
+        ...
+
+
+class ImageProvider(Provider, Protocol):
+    """Makes images."""
+
+    def generate(self, request: ImageRequest) -> GeneratedImage:
         """Make the call. Raises :class:`ProviderError`."""
         ...
 

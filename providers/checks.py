@@ -48,9 +48,11 @@ def _check_defaults() -> list[CheckMessage]:
     messages: list[CheckMessage] = []
     for setting, able in (
         ("DEFAULT_CHAT_PROVIDER", provider_aliases("chat")),
+        ("DEFAULT_IMAGE_PROVIDER", provider_aliases("images")),
         ("DEFAULT_SMS_PROVIDER", provider_aliases("sms")),
     ):
         name = getattr(settings, setting)
-        if name not in able:
+        # Not everybody makes images: without a provider for them there is no default to be wrong.
+        if name not in able and (able or setting != "DEFAULT_IMAGE_PROVIDER"):
             messages.append(Error(f"{setting}: {UnknownProvider(name, able)}", id="providers.E003"))
     return messages

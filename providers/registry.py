@@ -15,11 +15,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
-from providers.base import ChatProvider, Limits, Provider, SmsProvider
+from providers.base import ChatProvider, ImageProvider, Limits, Provider, SmsProvider
 
-Kind = Literal["chat", "sms"]
+Kind = Literal["chat", "images", "sms"]
 
-VERBS: dict[Kind, str] = {"chat": "complete", "sms": "send"}
+VERBS: dict[Kind, str] = {"chat": "complete", "images": "generate", "sms": "send"}
 # What the registry itself passes to an adapter; every other parameter of an adapter is an option of its entry.
 PASSED = frozenset({"self", "alias", "key", "uses_sandbox"})
 REGISTRY_OPTIONS = frozenset({"adapter", "base_url", "key_variable", "limits", "model"})
@@ -68,8 +68,10 @@ def get_provider(alias: str) -> Provider:
 @overload
 def resolve(name: str, kind: Literal["chat"]) -> ChatProvider: ...
 @overload
+def resolve(name: str, kind: Literal["images"]) -> ImageProvider: ...
+@overload
 def resolve(name: str, kind: Literal["sms"]) -> SmsProvider: ...
-def resolve(name: str, kind: Kind) -> ChatProvider | SmsProvider:
+def resolve(name: str, kind: Kind) -> ChatProvider | ImageProvider | SmsProvider:
     """The provider that ``name`` means, an alias first, then the model of any entry; it can do ``kind``.
 
     Raises :class:`UnknownProvider`, which lists the aliases of that kind.
@@ -80,7 +82,7 @@ def resolve(name: str, kind: Kind) -> ChatProvider | SmsProvider:
         if not models:
             raise UnknownProvider(name, able)
         name = models[0]
-    return cast(ChatProvider | SmsProvider, get_provider(name))
+    return cast(ChatProvider | ImageProvider | SmsProvider, get_provider(name))
 
 
 def sandbox_url(alias: str) -> str:

@@ -21,7 +21,7 @@ BILLING_CODES = frozenset(
         "project_spend_limit_exceeded",
     }
 )
-CONTENT_CODES = frozenset({"content_filter", "content_policy_violation"})
+CONTENT_CODES = frozenset({"content_filter", "content_policy_violation", "moderation_blocked"})
 ENDINGS = {"length": Ending.CUT, "content_filter": Ending.REFUSED}
 
 
@@ -63,17 +63,22 @@ class OpenAI(ChatAdapter):
         )
 
     def refine(self, status: int, body: Any, verdict: Verdict) -> Verdict:
-        error = body.get("error") if isinstance(body, dict) else None
-        if not isinstance(error, dict):
-            return verdict
-        code = error.get("code") or error.get("type")
-        if code in BILLING_CODES:
-            return refined(verdict, code, category=ErrorCategory.BUDGET, permanent=True)
-        if code in CONTENT_CODES:
-            return refined(verdict, code, category=ErrorCategory.CONTENT, permanent=True)
-        return refined(verdict, code)
+        return refined_by_code(status, body, verdict)
 
 
 def _image_part(image: Image, number: int) -> dict[str, Any]:
     url = image.url if image.data is None else f"data:{image.media_type};base64,{place(number)}"
     return {"type": "image_url", "image_url": {"url": url}}
+
+
+def refined_by_code(status: int, body: Any, verdict: Verdict) -> Verdict:
+    """What OpenAI's own error code adds to what the status says."""
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict):
+        return verdict
+    code = error.get("code") or error.get("type")
+    if code in BILLING_CODES:
+        return refined(verdict, code, category=ErrorCategory.BUDGET, permanent=True)
+    if code in CONTENT_CODES:
+        return refined(verdict, code, category=ErrorCategory.CONTENT, permanent=True)
+    return refined(verdict, code)

@@ -23,6 +23,7 @@ from providers.sandbox.configuration import (
     RateLimiter,
 )
 from providers.sandbox.gemini import GenerateContent
+from providers.sandbox.images import Images
 from providers.sandbox.journal import Journal
 from providers.sandbox.plivo import PlivoMessages
 from providers.sandbox.protocol import TRANSPORT
@@ -69,6 +70,7 @@ class Sandbox:
             (r"^/vonage[^/]*/v1/messages\Z", VonageMessages()),
             (r"/v1/messages\Z", Messages()),
             (r":generateContent\Z", GenerateContent()),
+            (r"/images/generations\Z", Images()),
             (r"/2010-04-01/Accounts/", Sms()),
             (r"/v1/Account/[^/]+/Message/\Z", PlivoMessages()),
         )

@@ -16,8 +16,18 @@ from providers.ai.chat import ChatAdapter
 from providers.ai.gemini import Gemini
 from providers.ai.groq import Groq
 from providers.ai.openai import OpenAI
+from providers.ai.openai_images import OpenAIImages
 from providers.ai.xai import XAI
-from providers.base import ChatRequest, ErrorCategory, Limits, Provider, ProviderError, SmsProvider, TextMessage
+from providers.base import (
+    ChatRequest,
+    ErrorCategory,
+    ImageRequest,
+    Limits,
+    Provider,
+    ProviderError,
+    SmsProvider,
+    TextMessage,
+)
 from providers.sms.plivo import Plivo
 from providers.sms.twilio import Twilio
 from providers.sms.vonage import Vonage
@@ -39,6 +49,16 @@ class Case:
 
 def chat_call(provider: ChatAdapter, timeout_seconds: float) -> Any:
     return provider.complete(ChatRequest(prompt=TEXT, reference="attempt-1", timeout_seconds=timeout_seconds))
+
+
+def image_call(provider: OpenAIImages, timeout_seconds: float) -> Any:
+    return provider.generate(ImageRequest(prompt=TEXT, reference="attempt-1", timeout_seconds=timeout_seconds))
+
+
+def image_provider(url: str) -> Provider:
+    return OpenAIImages(
+        alias="openai-images", base_url=f"{url}/openai-images/v1", key=KEY, model="gpt-image-1", limits=Limits()
+    )
 
 
 def sms_call(provider: SmsProvider, timeout_seconds: float) -> Any:
@@ -68,6 +88,7 @@ CASES = [
     chat_case("gemini", Gemini, "/v1beta"),
     chat_case("xai", XAI, "/v1"),
     chat_case("groq", Groq, "/openai/v1"),
+    Case("openai-images", image_provider, image_call),
     sms_case("twilio", Twilio),
     sms_case("vonage", Vonage),
     sms_case("plivo", Plivo),
