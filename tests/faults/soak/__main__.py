@@ -61,6 +61,8 @@ def soak(stack: Stack, options: argparse.Namespace) -> tuple[str, list[str]]:
     memory.over.set()
     memory.join()
     broken = broken_promises(stack, load.batches)
+    if load.refused:
+        broken.append(f"a submit was refused: {load.refused}")
     given_up = ended_themselves(stack.data / "logs")
     lines = [
         f"`{command(options)}`: {len(faults)} faults; {load.photos:,} photos and {load.messages:,} messages in"

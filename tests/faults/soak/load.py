@@ -22,18 +22,22 @@ AREA_CODES = (202, 212, 303, 312, 404, 415, 503, 512, 602, 617, 702, 713)
 
 
 class Load:
-    """Two clients. ``slowest_submit``: seconds until a submit was answered, its repetitions included."""
+    """Two clients. ``slowest_submit``: seconds until a submit was answered, its repetitions included.
+
+    ``refused``: why a client gave up, which is a failure of the soak itself.
+    """
 
     def __init__(self, stack: Stack, seed: int) -> None:
         self.batches: list[str] = []
         self.photos = self.messages = self.repeated = 0
         self.slowest_submit = 0.0
+        self.refused = ""
         self._stack = stack
         self._chance = random.Random(seed)
         self._over = threading.Event()
         self._threads = [
-            threading.Thread(target=self._repeat, args=(self._photos, PHOTOS_EVERY_SECONDS), name="photos"),
-            threading.Thread(target=self._repeat, args=(self._messages, MESSAGES_EVERY_SECONDS), name="messages"),
+            threading.Thread(target=self._repeat, args=each, daemon=True)
+            for each in ((self._photos, PHOTOS_EVERY_SECONDS), (self._messages, MESSAGES_EVERY_SECONDS))
         ]
 
     def start(self) -> None:
@@ -50,7 +54,11 @@ class Load:
     def _repeat(self, submit: Callable[[], None], every_seconds: float) -> None:
         while not self._over.is_set():
             began = time.monotonic()
-            submit()
+            try:
+                submit()
+            except Exception as error:
+                self.refused = str(error)
+                return
             self._over.wait(max(0.0, began + every_seconds - time.monotonic()))
 
     def _photos(self) -> None:
@@ -65,8 +73,9 @@ class Load:
 
     def _messages(self) -> None:
         """To numbers that nobody else gets a message at."""
-        recipients = [{"to": number_of(self.messages + each), "variables": {}} for each in range(MESSAGES)]
-        body = {"name": f"soak-{self.messages}", "template": "Hello", "recipients": recipients, "priority": "high"}
+        recipients = [{"phoneNumber": number_of(self.messages + each)} for each in range(MESSAGES)]
+        options = {"priority": "high"}
+        body = {"name": f"soak-{self.messages}", "text": "Hello", "recipients": recipients, "options": options}
         self.batches.append(self._submit("/api/batch", body)["batchId"])
         self.messages += MESSAGES
 
@@ -75,8 +84,12 @@ class Load:
         began = time.monotonic()
         try:
             while True:
-                with contextlib.suppress(OSError, http.client.HTTPException, RuntimeError):
-                    return request(self._stack.port, "POST", path, body, headers)
+                with contextlib.suppress(OSError, http.client.HTTPException):
+                    try:
+                        return request(self._stack.port, "POST", path, body, headers)
+                    except RuntimeError as refusal:
+                        if ": 4" in str(refusal):
+                            raise  # what is wrong with it stays wrong
                 self.repeated += 1
                 time.sleep(TRY_AGAIN_SECONDS)
         finally:
