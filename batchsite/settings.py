@@ -179,8 +179,13 @@ BATCH_MAX_INLINE_ITEMS = environment.integer("BATCH_MAX_INLINE_ITEMS", 100_000, 
 BATCH_RETRY_WINDOW_SECONDS = environment.integer("BATCH_RETRY_WINDOW_SECONDS", 6 * 3600, minimum=1)
 MAX_FILE_BYTES = environment.integer("MAX_FILE_BYTES", 20 * 1024 * 1024, minimum=1)
 MAX_UPLOAD_BYTES = environment.integer("MAX_UPLOAD_BYTES", 2 * 1024**3, minimum=1)
+IMPORT_MAX_ROWS = environment.integer("IMPORT_MAX_ROWS", 1_000_000, minimum=1)
+# What an XLSX file, which is an archive, may hold when it is unpacked.
+IMPORT_MAX_UNPACKED_BYTES = environment.integer("IMPORT_MAX_UNPACKED_BYTES", 512 * 1024**2, minimum=1)
 OPERATIONS = {
     "annotate": "batches.operations.annotate.Annotate",
+    "import": "batches.operations.import_records.ImportRecords",
+    "generate_images": "batches.operations.generate_images.GenerateImages",
     "process_files": "batches.operations.process_files.ProcessFiles",
     "rate_photos": "batches.operations.rate_photos.RatePhotos",
     "sms": "batches.operations.sms.Sms",
