@@ -52,13 +52,12 @@ def read_list(given: Mapping[str, Any]) -> ListRequest:
     problems = Problems()
     page = _whole(given, "page", 1, range(1, LAST_PAGE + 1), problems)
     limit = _whole(given, "limit", DEFAULT_LIMIT, range(1, MOST_ROWS + 1), problems)
-    filters = {name: given[name] for name in ("topic_id", "project_ref") if given.get(name) not in {None, ""}}
-    for name in ("memory_type", "status", "tags"):
-        if words := _words(given.get(name)):
-            filters[name] = words
-    problems.extend(
-        Problem(one.path.removeprefix("filters."), one.message, one.code) for one in filter_problems(filters)
-    )
+    filters: dict[str, Any] = {}
+    for name in ("topic_id", "project_ref", "memory_type", "status", "tags"):
+        value = _words(given.get(name)) if name in LISTS else given.get(name)
+        if value not in (None, "", []):
+            problems.extend(_named_problems(name, value, name))
+            filters[name] = value
     fields = Fields({name: given.get(name) or None for name in ("sort", "order")}, problems)
     sort = fields.choice("sort", choices=SORTS, default="")
     sign = "" if fields.choice("order", choices=("asc", "desc"), default="desc") == "asc" else "-"
