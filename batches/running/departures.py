@@ -24,14 +24,16 @@ from batches.running.watch import HeldLease, Watch
 
 logger = logging.getLogger(__name__)
 
-START_LEAD_SECONDS = 0.1
-"""The start of a call that must not happen twice is committed so long before its slot."""
 SLOT_TOLERANCE_SECONDS = 0.06
-"""A slot missed by more is lost, or two late calls would crowd one second."""
-ONCE_HORIZON_SECONDS = 0.25
-"""How far ahead such a call reserves: what a worker holds when it stops is lost to all, and a start is committed."""
+"""A slot missed by more is lost, or late calls would crowd one second; half the way to the next where that is more."""
+LARGEST_TOLERANCE_SECONDS = 0.25
+ONCE_HORIZON_SECONDS = 0.15
+"""A call that must not happen twice reserves no further ahead: enough to commit its start. What a worker holds when it
+stops is lost to all, and what it has committed is in doubt when it dies."""
 PATIENCE_SECONDS = 2.0
 """So long such a call waits for a slot within its horizon, connected and holding nothing."""
+ASK_AGAIN_SECONDS = 0.1
+"""Also before one can come: a limit that Redis forgot counts anew from the first question."""
 MOST_MISSED_SLOTS = 5
 """A worker that is so late again and again leaves the item, and the slots, to others."""
 NO_PERMIT_SNOOZE_SECONDS = 1.0
@@ -71,7 +73,8 @@ class Departing:
 
 def slots_of(reservation: Reservation) -> list[Slot]:
     """The reserved slots. What is uncertain about their instants is taken off the time in which they may be used."""
-    usable = SLOT_TOLERANCE_SECONDS - reservation.uncertain_seconds
+    tolerance = max(SLOT_TOLERANCE_SECONDS, min(LARGEST_TOLERANCE_SECONDS, reservation.spacing_seconds / 2))
+    usable = tolerance - reservation.uncertain_seconds
     return [Slot(instant, instant + usable) for instant in reservation.slots]
 
 
@@ -121,8 +124,8 @@ class Departures:
     def _start_once(self, departing: Departing) -> None:
         """Commit the start before the bytes leave, because afterwards nobody could tell whether they did.
 
-        The mark is made shortly before the slot, since a worker that dies between them leaves an item in doubt. Where
-        a slot was missed it is made before the next one is reserved: however slow the database, it is not late again.
+        It is committed shortly before the slot, since a worker that dies between them leaves an item in doubt. Where
+        that took too long it is committed before the next slot is reserved: a slow database costs one slot, not all.
         """
         mark_first = self._mark_first
         for _ in range(MOST_MISSED_SLOTS):
@@ -130,7 +133,6 @@ class Departures:
                 self._mark(departing)
             slot = self._reserve(departing, ONCE_HORIZON_SECONDS, patience_seconds=PATIENCE_SECONDS)
             if not mark_first:
-                self._sleep_until(slot.earliest - START_LEAD_SECONDS if slot is not None else None)
                 self._mark(departing)
             if self._is_on_time(departing, slot):
                 return
@@ -151,7 +153,7 @@ class Departures:
             marked = leases.mark_started(departing.item_id, departing.held.id, departing.attempt_id)
         finally:
             connection.close()
-        self._mark_first = time.monotonic() - began > START_LEAD_SECONDS
+        self._mark_first = time.monotonic() - began > ONCE_HORIZON_SECONDS
         if not marked:
             raise HeldBack(Snooze())
 
@@ -165,9 +167,10 @@ class Departures:
             reservation = reserve(limits, 1, horizon_seconds=horizon_seconds)
             if reservation.slots:
                 return slots_of(reservation)[0]
-            ask_again_at = time.monotonic() + max(0.005, reservation.next_wait_seconds - horizon_seconds)
-            if ask_again_at > given_up_at:
+            until_in_reach = reservation.next_wait_seconds - horizon_seconds
+            if time.monotonic() + until_in_reach > given_up_at:
                 raise HeldBack(until_near(reservation.next_wait_seconds))
+            ask_again_at = time.monotonic() + min(ASK_AGAIN_SECONDS, max(0.005, until_in_reach))
             self._sleep_until(ask_again_at)
             self.pass_gates(departing.held, departing.context.provider.alias)
 
