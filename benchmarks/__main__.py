@@ -14,7 +14,7 @@ from pathlib import Path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "batchsite.settings")
 
-from benchmarks import claim, messages, naive, photos, sockets
+from benchmarks import claim, messages, naive, photos, sockets, waiting
 from benchmarks.stack import Stack, running_stack
 
 USUAL = ("photos", "sms")
@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--naive-items", type=int, default=2_000, help="photos for naive Celery; 0: leave it out")
     options.add_argument("--claim-items", type=int, default=1_000_000, help="pending items (default: 1000000)")
+    options.add_argument("--waiting-items", type=int, default=100_000, help="items in retry (default: 100000)")
     options.add_argument("--sockets", type=int, default=500, help="WebSockets that watch (default: 500)")
     options.add_argument("--output", type=Path, help="write the tables to this file as well")
     return options
@@ -120,10 +121,19 @@ def measure_sockets(options: argparse.Namespace) -> list[str]:
     return [sockets.report(pairs, workers=options.workers, **size)]
 
 
+def measure_waiting(options: argparse.Namespace) -> list[str]:
+    """Items that wait for a retry, and an urgent one beside them."""
+    items = options.waiting_items
+    print(f"Waiting: {items:,} items", flush=True)
+    with running_stack(options.workers) as stack:
+        return [waiting.report(waiting.measure(stack, items=items), items=items)]
+
+
 PARTS: dict[str, Callable[[argparse.Namespace], list[str]]] = {
     "photos": measure_photos,
     "sms": measure_messages,
     "claim": measure_claims,
+    "waiting": measure_waiting,
     "sockets": measure_sockets,
 }
 
