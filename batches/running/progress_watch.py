@@ -194,6 +194,8 @@ class ProgressWatch:
             self._judge.forget()
             self._disconnect()
             return None
+        if self._runner.stopping.is_set():
+            return None  # it takes no message on purpose, and its calls may be waited for as long as was set
         return self._judge.verdict(sight)
 
     def _sight(self) -> Sight:
