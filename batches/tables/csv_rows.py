@@ -108,7 +108,7 @@ def read_csv(path: Path, form: CsvForm) -> Iterator[Row]:
     """The rows. Raises :class:`UnreadableTable` where the file breaks off."""
     csv.field_size_limit(LONGEST_CELL)
     with path.open(encoding=form.encoding, newline="") as file:
-        first = _after_delimiter_line(file)
+        first = _after_delimiter_line(file, form.encoding)
         reader = csv.reader(file, delimiter=form.delimiter, strict=True)
         number, header = first - 1, None
         try:
@@ -129,13 +129,13 @@ def read_csv(path: Path, form: CsvForm) -> Iterator[Row]:
         raise UnreadableTable("The file has no rows.", "empty")
 
 
-def _after_delimiter_line(file: IO[str]) -> int:
+def _after_delimiter_line(file: IO[str], encoding: str) -> int:
     """Go past Excel's ``sep=;``; returns the number of the row that follows."""
     try:
         if _DELIMITER_LINE.fullmatch(file.readline(16)):
             return 2
     except UnicodeError:
-        raise _undecodable(file.encoding) from None
+        raise _undecodable(encoding) from None
     file.seek(0)
     return 1
 
