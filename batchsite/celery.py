@@ -57,6 +57,7 @@ app.conf.update(
     timezone="UTC",
     beat_schedule={
         "sweep-expired": {"task": "batches.sweep_expired", "schedule": crontab(minute="17")},
+        "sweep-records": {"task": "records.sweep", "schedule": crontab(hour="3", minute="41")},
     },
 )
 
@@ -66,6 +67,6 @@ def leave_logging_alone(**_: Any) -> None:
     """Django's LOGGING holds for workers as well; Celery configures none of its own."""
 
 
-app.autodiscover_tasks(["batches"])
+app.autodiscover_tasks(["batches", "records"])
 app.steps["worker"].add("batches.bootstep.EngineStep")
 app.steps["consumer"].add("batches.bootstep.GroupedEvents")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.contrib.postgres.search import TrigramSimilarity
 from django.db import connection
+from django.db.models.functions import Now
 
-from records.models import Word
+from records.models import Action, Activity, Word
 from records.models.record import SEARCH_CONFIGURATION
 
 MOST_WORDS = 10
@@ -17,6 +19,7 @@ LEAST_SIMILARITY = 0.25
 """By trigrams: "reciev" and "receiv" are alike by 0.27."""
 MOST_MEANT = 3
 LONGEST_WORD = 32
+SINCE_LAST_SWEEP = timedelta(hours=25)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +69,25 @@ def _meant(owner_id: int, stem: str) -> Meanings:
         .distinct()[:MOST_MEANT]
     )
     return (Meaning(stem, 1.0), *(Meaning(text, similarity) for text, similarity in similar))
+
+
+def sweep_unused() -> int:
+    """Forget the words that are in no record any more, of owners who changed or deleted some; returns how many.
+
+    All their records' words are counted for it, so this is a thing for the night. A record stored meanwhile may lose
+    a word that nobody else had: it is found as before, only not when misspelt.
+    """
+    changed = Activity.objects.filter(action__in=(Action.UPDATE, Action.DELETE), at__gte=Now() - SINCE_LAST_SWEEP)
+    owners = changed.order_by().values_list("owner_id", flat=True).distinct()
+    return sum(_sweep_unused_of(owner_id) for owner_id in list(owners))
+
+
+def _sweep_unused_of(owner_id: int) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM records_word AS word WHERE owner_id = %s AND NOT EXISTS ("
+            "SELECT 1 FROM ts_stat(format('SELECT search FROM records_record WHERE owner_id = %%s', %s::int)) AS used"
+            " WHERE used.word = word.text)",
+            [owner_id, owner_id],
+        )
+        return cursor.rowcount
