@@ -185,6 +185,7 @@ IMPORT_MAX_UNPACKED_BYTES = environment.integer("IMPORT_MAX_UNPACKED_BYTES", 512
 OPERATIONS = {
     "annotate": "batches.operations.annotate.Annotate",
     "import": "batches.operations.import_records.ImportRecords",
+    "analyze_conversations": "batches.operations.analyze_conversations.AnalyzeConversations",
     "generate_images": "batches.operations.generate_images.GenerateImages",
     "process_files": "batches.operations.process_files.ProcessFiles",
     "rate_photos": "batches.operations.rate_photos.RatePhotos",
