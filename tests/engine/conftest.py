@@ -10,9 +10,13 @@ import gevent
 import hypothesis
 import pytest
 
+from batches.dispatching import dispatcher
+from batches.dispatching.dispatcher import Dispatcher
+from batches.dispatching.publish import Publication
 from batches.limits import Limit
 from batches.running import runner, watch
 from batches.running.engine import Engine
+from tests.engine.dispatching import Messages
 from tests.engine.scripted import ONCE_ONLY, REPEATABLE, OnceOnly, Repeatable, Script, entry, script
 
 quick = hypothesis.settings(deadline=None, max_examples=60)
@@ -65,3 +69,18 @@ def engine(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     until(lambda: not running.watch.is_stale)
     yield running
     running.stop()
+
+
+@pytest.fixture
+def messages() -> Messages:
+    return Messages()
+
+
+@pytest.fixture
+def running(messages: Messages, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dispatcher]:
+    """A dispatcher whose duties are due at every tick."""
+    for name in ("UPKEEP_SECONDS", "RESCUE_SECONDS", "STEADY_SECONDS"):
+        monkeypatch.setattr(dispatcher, name, 0.0)
+    made = Dispatcher(Publication(messages))  # type: ignore[arg-type]
+    yield made
+    made._leadership.lose()
