@@ -1,0 +1,69 @@
+"""Operations that work on many records at once: an item is a chunk, the matching records between two ids.
+
+A record by itself would be an item of a thousandth of a second that costs the engine several. The chunk's records are
+read again, by the same filters, when it runs: one that does not match any more is left alone.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import connection
+from django.db.models import Count, Max
+
+from batches.operations.matching_records import Filters, matching
+from batches.options import ItemPage, NewItem, Paged
+from records.querysets import RecordQuerySet
+
+CHUNK_RECORDS = 500
+MOST_CHUNKS_PER_PAGE = 20
+"""Of a page of items: the dispatcher has other things to do meanwhile."""
+MOST_AT_ONCE = 4
+"""Chunks that run at the same time in a process: they compute, and a worker's connections are needed by others too."""
+
+_places = threading.BoundedSemaphore(MOST_AT_ONCE)
+
+
+@contextmanager
+def place() -> Iterator[None]:
+    """One of the few places in which a process runs chunks. A connection is not held while it is waited for."""
+    connection.close()
+    with _places:
+        yield
+
+
+def chunks_of(owner_id: int, filters: Filters) -> Paged:
+    """The source of a batch of chunks."""
+    return chunks_among(matching(owner_id, filters))
+
+
+def chunks_among(records: RecordQuerySet) -> Paged:
+    """The same for records chosen in another way."""
+    found = records.order_by().aggregate(count=Count("pk"), last=Max("pk"))
+    start = {"after": 0, "through": found["last"] or 0, "first": 1}
+    return Paged(start, -(-found["count"] // CHUNK_RECORDS))
+
+
+def next_chunks(owner_id: int, filters: Filters, cursor: Mapping[str, Any], most: int) -> ItemPage:
+    """The next chunks after ``cursor``: each has the name ``<first>-<last>``, of its records' numbers in the list."""
+    return next_chunks_among(matching(owner_id, filters), cursor, most)
+
+
+def next_chunks_among(records: RecordQuerySet, cursor: Mapping[str, Any], most: int) -> ItemPage:
+    """The same for records chosen in another way."""
+    most = min(most, MOST_CHUNKS_PER_PAGE)
+    after, first = int(cursor["after"]), int(cursor["first"])
+    found = records.filter(pk__gt=after, pk__lte=cursor["through"]).order_by("pk")
+    ids = list(found.values_list("pk", flat=True)[: most * CHUNK_RECORDS])
+    items: list[NewItem] = []
+    for start in range(0, len(ids), CHUNK_RECORDS):
+        chunk = ids[start : start + CHUNK_RECORDS]
+        name = f"{first}-{first + len(chunk) - 1}"
+        items.append(NewItem(name, {"after": after, "through": chunk[-1]}))
+        after, first = chunk[-1], first + len(chunk)
+    if len(ids) < most * CHUNK_RECORDS:
+        return ItemPage(items, None)
+    return ItemPage(items, {**cursor, "after": after, "first": first})
