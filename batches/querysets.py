@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.db import models
+from django.db.models.functions import Now
+
+from batches.states import FINAL_BATCH_STATUSES
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -17,7 +21,16 @@ class BatchQuerySet(models.QuerySet["Batch"]):
 
     def owned_by(self, user: AbstractBaseUser | AnonymousUser) -> BatchQuerySet:
         """The user's own batches; staff watch everybody's in the admin, not here."""
-        return self.filter(owner_id=user.pk)
+        return self.filter(owner_id=user.pk, deleted_at__isnull=True)
+
+    def over_since(self, days: int) -> BatchQuerySet:
+        """Batches that have been over, with nothing left to write, for so many days."""
+        return self.filter(
+            settled_at__isnull=False,
+            deleted_at__isnull=True,
+            status__in=sorted(FINAL_BATCH_STATUSES),
+            completed_at__lt=Now() - timedelta(days=days),
+        )
 
     def unsettled(self) -> BatchQuerySet:
         """Batches that still have items which are not final."""

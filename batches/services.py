@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import connection, transaction
@@ -11,10 +14,11 @@ from django.db.models.functions import Coalesce, Now
 from batches import audit, events
 from batches.models import Batch
 from batches.problems import Conflict
+from batches.running.record_statements import DAY_SECONDS, TIMELINE_SECONDS, add_to_histograms
 from batches.states import BatchStatus, batch_sources
 from batches.submission import submit_batch
 
-__all__ = ["cancel", "pause", "resume", "retry_failed", "start", "submit_batch"]
+__all__ = ["cancel", "cleanup_old_batches", "pause", "resume", "retry_failed", "start", "submit_batch"]
 
 RETRY_CHUNK = 5_000
 UNFINISHED: dict[str, Any] = {"finish_due_at": None, "finish_claim": None, "finish_attempts": 0, "outcome": None}
@@ -79,13 +83,16 @@ def retry_failed(batch: Batch, *, actor_id: int | None) -> int:
 
 _RETRY_CHUNK_SQL = """
     WITH chosen AS (
-        SELECT id FROM batches_item WHERE batch_id = %s AND status = 'failed' ORDER BY id LIMIT %s FOR UPDATE
-    )
-    UPDATE batches_item AS item
+        SELECT id, error_category FROM batches_item
+         WHERE batch_id = %s AND status = 'failed' ORDER BY id LIMIT %s FOR UPDATE
+    ), moved AS (
+      UPDATE batches_item AS item
        SET status = 'pending', due_at = clock_timestamp(), attempts = 0, failures = 0, deaths = 0,
            first_attempt_at = NULL, started_at = NULL, finished_at = NULL,
            error_category = '', error_code = '', error_message = ''
       FROM chosen WHERE item.id = chosen.id
+    )
+    SELECT error_category, count(*) FROM chosen GROUP BY error_category
 """
 
 
@@ -93,17 +100,44 @@ _RETRY_CHUNK_SQL = """
 def _retry_chunk(batch: Batch, actor_id: int | None) -> int:
     with connection.cursor() as cursor:
         cursor.execute(_RETRY_CHUNK_SQL, [batch.pk, RETRY_CHUNK])
-        moved = cursor.rowcount
+        by_category: dict[str, int] = dict(cursor.fetchall())
+    moved = sum(by_category.values())
     sources = [BatchStatus.RUNNING, BatchStatus.PAUSED, *batch_sources(BatchStatus.RUNNING)]
-    allowed = Batch.objects.filter(pk=batch.pk, status__in=set(sources) - {BatchStatus.PENDING})
+    allowed = Batch.objects.filter(pk=batch.pk, status__in=set(sources) - {BatchStatus.PENDING}, deleted_at=None)
     if not moved:
         if not allowed.exists():
             raise Conflict(f"The batch is {batch.status}: its items cannot be retried.")
         return 0
+    unfinished = UNFINISHED | ({"error": ""} if batch.finishes else {})
     reopened = allowed.exclude(status=BatchStatus.PAUSED).update(
-        status=BatchStatus.RUNNING, failed=F("failed") - moved, completed_at=None, settled_at=None, **UNFINISHED
-    ) or allowed.update(failed=F("failed") - moved, **UNFINISHED)
+        status=BatchStatus.RUNNING, failed=F("failed") - moved, completed_at=None, settled_at=None, **unfinished
+    ) or allowed.update(failed=F("failed") - moved, **unfinished)
     if not reopened:
         raise Conflict(f"The batch is {batch.status}: its items cannot be retried.")
+    _count_healed(batch, by_category)
     audit.record("retry_failed", batch, actor_id=actor_id, items=moved)
-    return int(moved)
+    return moved
+
+
+def _count_healed(batch: Batch, by_category: Mapping[str, int]) -> None:
+    """The items do not stand failed any more; after the batch's row is locked, as the recorder does it."""
+    now = int(time.time())
+    counted = Counter({(batch.pk, "reopened", now // TIMELINE_SECONDS): sum(by_category.values())})
+    for category, number in by_category.items():
+        counted[batch.pk, f"healed:{category}", now // DAY_SECONDS] += number
+    with connection.cursor() as cursor:
+        add_to_histograms(cursor, counted)
+
+
+def cleanup_old_batches(days_to_keep: int, *, owner_id: int, actor_id: int | None) -> int:
+    """Delete an owner's batches that have been over for more than so many days, and return how many.
+
+    They are gone for everybody at once, by one UPDATE; :func:`batches.retention.purge_deleted` then takes their rows
+    away in chunks, however many items they have.
+    """
+    with transaction.atomic():
+        old = Batch.objects.filter(owner_id=owner_id).over_since(days_to_keep)
+        deleted = old.update(deleted_at=Now())
+        if deleted:
+            audit.record_for(owner_id, "cleanup", actor_id=actor_id, batches=deleted, daysToKeep=days_to_keep)
+    return deleted

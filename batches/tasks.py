@@ -12,6 +12,8 @@ from batches.running.engine import engine
 
 logger = logging.getLogger(__name__)
 
+PURGE_SECONDS = 45.0
+
 
 # Only faults of our own infrastructure, and only before the lease is accepted; an item's retries live in Postgres.
 @shared_task(
@@ -32,6 +34,13 @@ def run_lease(lease_id: int) -> None:
 def finish_batch(batch_id: int) -> None:
     """Make what is to be made of all of a batch's items; the dispatcher rings again until it is done."""
     finishing.finish_batch(batch_id)
+
+
+@shared_task(name="batches.purge_deleted", ignore_result=True)
+def purge_deleted() -> None:
+    """Take the rows of deleted batches away; runs every minute, for most of a minute at most."""
+    if purged := retention.purge_deleted(PURGE_SECONDS):
+        logger.info("Purged %d deleted batches", purged)
 
 
 @shared_task(name="batches.sweep_expired", ignore_result=True)

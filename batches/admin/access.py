@@ -18,11 +18,11 @@ from batches.models import ApiKey, AuditEntry, IdempotentReply, StoredFile
 class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
     """Keys are issued and revoked here; the secret is shown once, and its digest never."""
 
-    list_display = ("name", "prefix", "owner", "created_at", "last_used_at", "revoked_at")
+    list_display = ("name", "prefix", "owner", "scopes", "created_at", "last_used_at", "revoked_at")
     list_select_related = ("owner",)
     search_fields = ("name", "prefix__startswith", "owner__username__exact")
-    fields = ("owner", "name", "prefix", "created_at", "last_used_at", "revoked_at")
-    readonly_fields = ("prefix", "created_at", "last_used_at", "revoked_at")
+    fields = ("owner", "name", "prefix", "scopes", "created_at", "last_used_at", "revoked_at")
+    readonly_fields = ("prefix", "scopes", "created_at", "last_used_at", "revoked_at")
     autocomplete_fields = ("owner",)
     actions = ("revoke",)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -11,8 +10,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
 from batches.api.shapes import counts_shape, instant, items_per_second, spelled_status, success_rate
-from batches.histogram import percentile
-from batches.models import Batch, BatchHistogram
+from batches.figures import Figures
+from batches.models import Batch
 from batches.states import Channel
 from batches.visibility import sees_every_error
 from providers.registry import UnknownProvider, get_provider
@@ -25,14 +24,12 @@ RECENT_SLOTS = 6
 LONGEST_TIMELINE = 360
 """Slots shown: the last hour of work."""
 
-Buckets = dict[int, int]
-
 
 def analytics(batch: Batch, user: AbstractBaseUser | AnonymousUser) -> dict[str, Any]:
     """Document 002's rate monitoring and analytics, for every operation."""
-    histograms = _histograms(batch)
-    finished = histograms.get("finished", {})
-    failures = _by_category(histograms, "failed:")
+    figures = Figures.of(batch)
+    finished = figures.finished_by_slot()
+    failures = by_category(figures.failures())
     now = timezone.now()
     return {
         "batchId": batch.public_id,
@@ -43,9 +40,9 @@ def analytics(batch: Batch, user: AbstractBaseUser | AnonymousUser) -> dict[str,
             "overall": items_per_second(batch),
             "recent": recent_rate(finished, batch.started_at, now),
         },
-        "durations": durations(histograms.get("duration", {})),
+        "durations": durations(figures),
         # Where retries are kept from the owner, so are their counts.
-        "errors": _by_category(histograms, "error:") if sees_every_error(user, batch) else failures,
+        "errors": by_category(figures.errors()) if sees_every_error(user, batch) else failures,
         "failures": failures,
         "rateLimit": rate_limit(batch),
         "slotSeconds": SLOT_SECONDS,
@@ -53,33 +50,23 @@ def analytics(batch: Batch, user: AbstractBaseUser | AnonymousUser) -> dict[str,
     }
 
 
-def _histograms(batch: Batch) -> Mapping[str, Buckets]:
-    measures: dict[str, Buckets] = defaultdict(dict)
-    rows = BatchHistogram.objects.filter(batch=batch).values_list("measure", "bucket", "count")
-    for measure, bucket, count in rows:
-        measures[measure][bucket] = count
-    return measures
+def by_category(counts: list[tuple[str, int]]) -> list[dict[str, Any]]:
+    """Counts as they are shown."""
+    return [{"category": category, "count": count} for category, count in counts]
 
 
-def _by_category(histograms: Mapping[str, Buckets], prefix: str) -> list[dict[str, Any]]:
-    counts = {
-        measure.removeprefix(prefix): sum(buckets.values())
-        for measure, buckets in histograms.items()
-        if measure.startswith(prefix)
+def durations(figures: Figures) -> dict[str, Any]:
+    """Of the calls, in milliseconds; null while there are none."""
+    return {
+        "measured": figures.measured,
+        "average": figures.average_duration,
+        "p50": figures.duration(0.50),
+        "p95": figures.duration(0.95),
+        "p99": figures.duration(0.99),
     }
-    ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    return [{"category": category, "count": count} for category, count in ordered if count]
 
 
-def durations(counts: Buckets) -> dict[str, Any]:
-    """Percentiles of the calls' durations in milliseconds; null while there are none."""
-    measured = sum(counts.values())
-    shares = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
-    figures = {name: round(percentile(counts, share), 1) if measured else None for name, share in shares.items()}
-    return {"measured": measured, **figures}
-
-
-def recent_rate(finished: Buckets, started_at: datetime | None, now: datetime) -> float:
+def recent_rate(finished: Mapping[int, int], started_at: datetime | None, now: datetime) -> float:
     """Items finished per second over about the last minute."""
     if started_at is None:
         return 0.0
@@ -90,7 +77,7 @@ def recent_rate(finished: Buckets, started_at: datetime | None, now: datetime) -
     return round(count / seconds, 3) if seconds > 0 else 0.0
 
 
-def timeline(finished: Buckets) -> list[dict[str, Any]]:
+def timeline(finished: Mapping[int, int]) -> list[dict[str, Any]]:
     """Items finished in each slot in which any did, oldest first."""
     slots = sorted(finished)[-LONGEST_TIMELINE:]
     return [

@@ -5,20 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from batches import services
 from batches.api.analytics import analytics
 from batches.api.base import BatchView, choice_of, page_of
-from batches.api.shapes import batch_shape, error_shape, file_shape, item_shape, sms_shape, spelled_status
-from batches.models import Batch
+from batches.api.shapes import (
+    batch_shape,
+    error_shape,
+    file_shape,
+    item_shape,
+    result_shape,
+    sms_shape,
+    spelled_status,
+)
+from batches.api.visualization import results_shape, tried, visualization
+from batches.models import Batch, Item
 from batches.operations import sms
 from batches.result_files import result_files
 from batches.states import ItemStatus
 from batches.visibility import error_visible_to, errors_visible_to
 from providers.base import ErrorCategory
+
+RESULT_STATUSES = sorted({ItemStatus.SUCCEEDED, ItemStatus.FAILED, ItemStatus.UNKNOWN})
 
 
 class BatchDetailView(BatchView):
@@ -29,6 +40,33 @@ class BatchDetailView(BatchView):
         batch = self.batch(request, batch_id)
         body: dict[str, Any] = {"success": True, "batch": batch_shape(batch)}
         return Response(body | sms_shape(batch) if batch.operation == sms.NAME else body)
+
+
+class BatchResultsView(BatchView):
+    """``GET /api/batch/{id}/results``: what became of the items so far, in the order of the items."""
+
+    def get(self, request: Request, batch_id: str) -> Response:
+        """A page of them, with a summary of all."""
+        batch = self.batch(request, batch_id)
+        page = page_of(_with_results(batch), request, count=tried(batch))
+        results = [result_shape(item) for item in page.rows]
+        return Response({"success": True, "batch": results_shape(batch, results), **page.position})
+
+
+def _with_results(batch: Batch) -> QuerySet[Item]:
+    """Items that were tried to the end; where these are all of them, the index alone finds the page."""
+    items = batch.items.order_by("position")
+    if tried(batch) == batch.total and batch.loaded_at is not None:
+        return items
+    return items.filter(status__in=RESULT_STATUSES)
+
+
+class BatchVisualizationView(BatchView):
+    """``GET /api/batch/{id}/viz``."""
+
+    def get(self, request: Request, batch_id: str) -> Response:
+        """Distributions, percentiles and a timeline, from counters alone."""
+        return Response({"success": True, "visualization": visualization(self.batch(request, batch_id))})
 
 
 class BatchItemsView(BatchView):

@@ -1,4 +1,4 @@
-"""Document 004: batches of any operation, by its name, and which operations there are."""
+"""Document 004: creating batches of any operation by its name, and which operations there are."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from batches.masking import masked
 from batches.models import Batch, Item, ItemError, StoredFile
-from batches.states import BatchStatus
+from batches.states import BatchStatus, ItemStatus
 
 SPELLED = {BatchStatus.RUNNING.value: "processing"}
 """How documents 001 and 002 spell a batch's status, where storage has another word."""
@@ -138,6 +138,23 @@ def item_shape(item: Item, *, with_error: bool) -> dict[str, Any]:
         "finishedAt": instant(item.finished_at),
     }
     return shape | {name: item.input[name] for name in ("to", "filename") if name in item.input}
+
+
+def result_shape(item: Item) -> dict[str, Any]:
+    """One of document 004's results, of an item that was tried to the end; what it has not is left out."""
+    shape = {
+        "nodeId": item.key,
+        "success": item.status == ItemStatus.SUCCEEDED,
+        "result": item.result,
+        "error": item.error_message or None,
+        "errorCategory": item.error_category or None,
+        "errorCode": item.error_code or None,
+        "retries": max(0, item.attempts - 1),
+        "durationMs": item.duration_ms,
+        "qualityScore": item.quality,
+        "createdAt": instant(item.finished_at),
+    }
+    return {name: value for name, value in shape.items() if value is not None}
 
 
 def file_shape(stored: StoredFile) -> dict[str, Any]:

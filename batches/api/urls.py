@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, re_path
 from rest_framework.views import APIView
 
-from batches.api import batches, files, messages, operations, photos
+from batches.api import batches, files, history, messages, operations, photos
 from batches.live.ticket import TicketView
 
 
@@ -26,8 +26,13 @@ urlpatterns = [
     route("batch/status/<batch_id>", photos.PhotoStatusView, "api-batch-photo-status"),
     route("batch/results/<batch_id>", photos.PhotoResultsView, "api-batch-photo-results"),
     route("batch/cancel/<batch_id>", photos.PhotoCancelView, "api-batch-photo-cancel"),
+    route("batch/history", history.HistoryView, "api-batch-history"),
+    route("batch/stats", history.StatsView, "api-batch-stats"),
+    route("batch/cleanup", history.CleanupView, "api-batch-cleanup"),
     route("batch/<batch_id>", batches.BatchDetailView, "api-batch"),
     route("batch/<batch_id>/items", batches.BatchItemsView, "api-batch-items"),
+    route("batch/<batch_id>/results", batches.BatchResultsView, "api-batch-results"),
+    route("batch/<batch_id>/viz", batches.BatchVisualizationView, "api-batch-viz"),
     route("batch/<batch_id>/files", batches.BatchFilesView, "api-batch-files"),
     route("batch/<batch_id>/errors", batches.BatchErrorsView, "api-batch-errors"),
     route("batch/<batch_id>/analytics", batches.BatchAnalyticsView, "api-batch-analytics"),

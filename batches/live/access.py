@@ -74,13 +74,14 @@ def find_batch(owner_id: int, public_id: str) -> int | None:
     """The primary key of an owner's batch. Another owner's is not found."""
     if len(public_id) > 64 or "\0" in public_id:
         return None
-    return Batch.objects.filter(public_id=public_id, owner_id=owner_id).values_list("pk", flat=True).first()
+    batches = Batch.objects.filter(public_id=public_id, owner_id=owner_id, deleted_at=None)
+    return batches.values_list("pk", flat=True).first()
 
 
 def owned(pairs: Iterable[tuple[int, int]]) -> frozenset[tuple[int, int]]:
     """Those of the pairs (batch, owner) that still are so."""
     asked = frozenset(pairs)
-    found = Batch.objects.filter(pk__in={pk for pk, _ in asked}).values_list("pk", "owner_id")
+    found = Batch.objects.filter(pk__in={pk for pk, _ in asked}, deleted_at=None).values_list("pk", "owner_id")
     return asked & frozenset(found)
 
 

@@ -91,6 +91,9 @@ class Batch(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True, help_text="When its status became final.")
     settled_at = models.DateTimeField(null=True, blank=True, help_text="When its last item became final.")
+    deleted_at = models.DateTimeField(
+        null=True, blank=True, help_text="When its owner, or its age, gave it up; its rows go in the background."
+    )
 
     objects: ClassVar[BatchQuerySet] = BatchQuerySet.as_manager()  # type: ignore[assignment]
 
@@ -116,6 +119,8 @@ class Batch(models.Model):
             models.Index(fields=["status"], name="batch_unsettled", condition=Q(settled_at__isnull=True)),
             # The loader's duty: batches whose source is not all items yet.
             models.Index(fields=["id"], name="batch_unloaded", condition=Q(loaded_at__isnull=True)),
+            # The purge of what was given up.
+            models.Index(fields=["id"], name="batch_deleted", condition=Q(deleted_at__isnull=False)),
             # History by time, and the cleanup of what is older than its retention.
             models.Index(fields=["owner", "created_at"], name="batch_owner_age"),
         )

@@ -91,9 +91,11 @@ class ProviderAccount(models.Model):
 class BatchHistogram(models.Model):
     """Counted facts of a batch, kept by the recorder so that analytics read no item rows.
 
-    ``measure`` says what is counted: ``duration`` (bucket: see :mod:`batches.histogram`), ``finished`` (bucket:
-    ten-second slot of the epoch), ``quality`` (bucket: twentieths), ``error:<category>`` (failed calls) and
-    ``failed:<category>`` (items that ended so), both with bucket 0.
+    ``measure`` says what is counted: ``duration`` (bucket: see :mod:`batches.histogram`), ``finished`` and ``reopened``
+    (items that ended, and that run again; bucket: ten-second slot of the epoch), ``quality`` (bucket: twentieths),
+    ``duration_sum`` (milliseconds) and ``quality_sum`` (ten-thousandths), ``error:<category>`` (failed calls),
+    ``failed:<category>`` (items that ended so) and ``healed:<category>`` (of these, the ones that run again or proved
+    to have succeeded), with the day since the epoch as bucket. Counts only grow: nobody has to find a row again.
     """
 
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="histograms", db_index=False)

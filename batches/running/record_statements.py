@@ -16,7 +16,10 @@ from batches.running.changes import MESSAGE_LIMIT, Change, clean
 from batches.states import FINAL_ITEM_STATUSES, ItemStatus
 
 TIMELINE_SECONDS = 10
+DAY_SECONDS = 86_400
 QUALITY_BUCKETS = 20
+QUALITY_PARTS = 10_000
+"""A quality is added up in ten-thousandths."""
 
 _WRITE_ITEMS = """
     WITH change AS (
@@ -98,7 +101,7 @@ _SETTLE_UNKNOWN = """
         SELECT * FROM unnest(%s::bigint[], %s::uuid[], %s::text[], %s::text[], %s::int[])
             AS truth (item_id, attempt_id, result, provider_reference, duration_ms)
     ), unknown AS (
-        SELECT item.id FROM batches_item AS item JOIN truth ON item.id = truth.item_id
+        SELECT item.id, item.error_category AS category FROM batches_item AS item JOIN truth ON item.id = truth.item_id
          WHERE item.attempt_id = truth.attempt_id AND item.status = 'unknown'
          ORDER BY item.id FOR UPDATE OF item
     )
@@ -107,12 +110,15 @@ _SETTLE_UNKNOWN = """
            duration_ms = truth.duration_ms, error_category = '', error_code = '', error_message = ''
       FROM truth JOIN unknown ON unknown.id = truth.item_id
      WHERE item.id = truth.item_id
-    RETURNING item.batch_id
+    RETURNING item.batch_id, unknown.category
 """
 
+Healed = Counter[tuple[int, str]]
+"""How many items do not stand failed any more, by the batch's id and the category they were counted under."""
 
-def settle_unknown(cursor: CursorWrapper, refused: Sequence[Change]) -> Counter[int]:
-    """Late truth wins: a success of the very attempt that is unknown replaces it. Returns how many per batch."""
+
+def settle_unknown(cursor: CursorWrapper, refused: Sequence[Change]) -> Healed:
+    """Late truth wins: a success of the very attempt that is unknown replaces it. Returns how many that were."""
     truths = [c for c in refused if c.status == ItemStatus.SUCCEEDED and not c.idempotent and c.attempt_id]
     if not truths:
         return Counter()
@@ -126,7 +132,7 @@ def settle_unknown(cursor: CursorWrapper, refused: Sequence[Change]) -> Counter[
             [change.duration_ms for change in truths],
         ],
     )
-    return Counter(row[0] for row in cursor.fetchall())
+    return Counter((batch_id, category) for batch_id, category in cursor.fetchall())
 
 
 _COUNT = f"""
@@ -147,10 +153,12 @@ _COUNT = f"""
 """
 
 
-def count(cursor: CursorWrapper, applied: Sequence[Change], settled: Counter[int]) -> list[BatchFacts]:
+def count(cursor: CursorWrapper, applied: Sequence[Change], healed: Healed) -> list[BatchFacts]:
     """Move the batches' counters by what was written; returns their facts after it."""
-    succeeded, failed, unknown = Counter(settled), Counter[int](), Counter[int]()
-    unknown.subtract(settled)
+    succeeded, failed, unknown = Counter[int](), Counter[int](), Counter[int]()
+    for (batch_id, _), number in healed.items():
+        succeeded[batch_id] += number
+        unknown[batch_id] -= number
     for change in applied:
         match change.status:
             case ItemStatus.SUCCEEDED:
@@ -201,23 +209,33 @@ _WRITE_HISTOGRAMS = """
 """
 
 
-def write_histograms(cursor: CursorWrapper, applied: Iterable[Change]) -> None:
-    """Count durations, qualities, faults and what finished when."""
+def write_histograms(cursor: CursorWrapper, applied: Iterable[Change], healed: Healed | None = None) -> None:
+    """Count durations, qualities, faults, what finished when, and what of it was healed since."""
     counted: Counter[tuple[int, str, int]] = Counter()
-    slot = int(time.time()) // TIMELINE_SECONDS
+    now = int(time.time())
+    slot, day = now // TIMELINE_SECONDS, now // DAY_SECONDS
+    for (batch_id, category), number in (healed or {}).items():
+        counted[batch_id, f"healed:{category}", day] += number
     for change in applied:
         if change.fault:
-            counted[change.batch_id, f"error:{change.fault.category}", 0] += 1
+            counted[change.batch_id, f"error:{change.fault.category}", day] += 1
         if change.status not in FINAL_ITEM_STATUSES:
             continue
         counted[change.batch_id, "finished", slot] += 1
         if change.fault:
-            counted[change.batch_id, f"failed:{change.fault.category}", 0] += 1
+            counted[change.batch_id, f"failed:{change.fault.category}", day] += 1
         if change.duration_ms is not None:
+            counted[change.batch_id, "duration_sum", 0] += change.duration_ms
             counted[change.batch_id, "duration", duration_bucket(change.duration_ms)] += 1
         if change.quality is not None:
             bucket = min(QUALITY_BUCKETS - 1, int(change.quality * QUALITY_BUCKETS))
             counted[change.batch_id, "quality", bucket] += 1
+            counted[change.batch_id, "quality_sum", 0] += round(change.quality * QUALITY_PARTS)
+    add_to_histograms(cursor, counted)
+
+
+def add_to_histograms(cursor: CursorWrapper, counted: Counter[tuple[int, str, int]]) -> None:
+    """Add to the counts of batch, measure and bucket, in one order, so that two who do so wait but never block."""
     if not counted:
         return
     rows = sorted(counted.items())

@@ -24,8 +24,10 @@ from batches.models import (
     Item,
     ItemError,
     Lease,
+    Notification,
     ProviderAccount,
     StoredFile,
+    Usage,
     Worker,
 )
 from tests.live.conftest import make_batch
@@ -60,6 +62,8 @@ def fill(owner: User, count: int) -> None:
         StoredFile.objects.create(owner=owner, name="a.jpg", media_type="image/jpeg", size=1, content="a")
         Worker.objects.create(boot_id=f"boot{batch.pk}", hostname="h", process_id=1)
         ProviderAccount.objects.create(alias=f"alias{batch.pk}")
+        Notification.objects.create(owner=owner, batch=batch, kind="batch_completed")
+        Usage.objects.create(owner=owner, day=timezone.now().date(), operation=f"operation{batch.pk}")
 
 
 def address(model: type[Model], page: str, *arguments: Any) -> str:

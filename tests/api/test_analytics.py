@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from batches.api.analytics import durations, recent_rate, timeline
+from batches.figures import Figures
 from batches.histogram import duration_bucket
 from batches.models import Batch, BatchHistogram
 from tests.api.conftest import Submit, client_of, end_items
@@ -79,7 +80,7 @@ def test_staff_do(submit: Submit, staff: User) -> None:
 def test_a_batch_without_any_figure(client: Client, submit: Submit) -> None:
     shown = figures(client, submit(auto_start=False))
     assert shown["messagesPerSecond"] == {"overall": 0.0, "recent": 0.0}
-    assert shown["durations"] == {"measured": 0, "p50": None, "p95": None, "p99": None}
+    assert shown["durations"] == {"measured": 0, "average": None, "p50": None, "p95": None, "p99": None}
     assert (shown["errors"], shown["failures"], shown["timeline"]) == ([], [], [])
 
 
@@ -105,4 +106,5 @@ def test_the_timeline_is_the_last_hour_in_order() -> None:
 
 
 def test_durations_of_one_call() -> None:
-    assert durations({0: 1}) == {"measured": 1, "p50": 1.0, "p95": 1.0, "p99": 1.0}
+    figures = Figures({"duration": {0: 1}, "duration_sum": {0: 1}})
+    assert durations(figures) == {"measured": 1, "average": 1.0, "p50": 1.0, "p95": 1.0, "p99": 1.0}

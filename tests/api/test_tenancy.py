@@ -17,6 +17,8 @@ BATCH_ENDPOINTS = [
     ("post", "/api/batch/cancel/{id}"),
     ("get", "/api/batch/{id}"),
     ("get", "/api/batch/{id}/items"),
+    ("get", "/api/batch/{id}/results"),
+    ("get", "/api/batch/{id}/viz"),
     ("get", "/api/batch/{id}/files"),
     ("get", "/api/batch/{id}/errors"),
     ("get", "/api/batch/{id}/analytics"),

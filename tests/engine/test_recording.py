@@ -13,6 +13,7 @@ from django.db import InternalError, OperationalError, ProgrammingError
 from django.utils import timezone
 
 from batches.dispatching import rescue
+from batches.figures import Figures
 from batches.models import Batch, BatchHistogram, Item, ItemError, Lease, ProviderAccount
 from batches.outcomes import Fault
 from batches.running import recorder as module
@@ -159,6 +160,7 @@ def test_late_truth_wins_over_unknown_when_it_is_the_same_attempt() -> None:
     write([same, other])
     assert statuses(batch) == ["succeeded", "unknown"]
     assert_counters(batch, succeeded=1, unknown=1)
+    assert sum(number for _, number in Figures.of(batch).failures()) == 1  # of the two, one stands failed
     settled = items(batch)[0]
     assert (settled.result, settled.provider_reference, settled.error_code) == ({"answer": 42}, "SM1", "")
 
