@@ -125,13 +125,14 @@ class Departures:
         """Commit the start before the bytes leave, because afterwards nobody could tell whether they did.
 
         It is committed shortly before the slot, since a worker that dies between them leaves an item in doubt. Where
-        that took too long it is committed before the next slot is reserved: a slow database costs one slot, not all.
+        that takes long it is committed before the slot is reserved: a slow database costs one slot, not all of them.
         """
         mark_first = self._mark_first
         for _ in range(MOST_MISSED_SLOTS):
             if mark_first:
+                self._reserve(departing, ONCE_HORIZON_SECONDS, number=0)
                 self._mark(departing)
-            slot = self._reserve(departing, ONCE_HORIZON_SECONDS, patience_seconds=PATIENCE_SECONDS)
+            slot = self._reserve(departing, ONCE_HORIZON_SECONDS)
             if not mark_first:
                 self._mark(departing)
             if self._is_on_time(departing, slot):
@@ -153,25 +154,36 @@ class Departures:
             marked = leases.mark_started(departing.item_id, departing.held.id, departing.attempt_id)
         finally:
             connection.close()
-        self._mark_first = time.monotonic() - began > ONCE_HORIZON_SECONDS
+        self._mark_first = time.monotonic() - began > ONCE_HORIZON_SECONDS / 2
         if not marked:
             raise HeldBack(Snooze())
 
-    def _reserve(self, departing: Departing, horizon_seconds: float, *, patience_seconds: float) -> Slot | None:
-        """Reserve a slot, or wait until one comes within the horizon; None where nothing is limited."""
+    def _reserve(
+        self,
+        departing: Departing,
+        horizon_seconds: float,
+        *,
+        number: int = 1,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> Slot | None:
+        """Reserve a slot, or wait until one comes within the horizon; None where nothing is limited.
+
+        With ``number`` 0 none is reserved, only waited until one is within the horizon.
+        """
         limits = departing.context.limits
         if not limits:
             return None
         given_up_at = time.monotonic() + patience_seconds
         while True:
-            reservation = reserve(limits, 1, horizon_seconds=horizon_seconds)
+            reservation = reserve(limits, number, horizon_seconds=horizon_seconds)
             if reservation.slots:
                 return slots_of(reservation)[0]
             until_in_reach = reservation.next_wait_seconds - horizon_seconds
+            if number == 0 and until_in_reach <= 0:
+                return None
             if time.monotonic() + until_in_reach > given_up_at:
                 raise HeldBack(until_near(reservation.next_wait_seconds))
-            ask_again_at = time.monotonic() + min(ASK_AGAIN_SECONDS, max(0.005, until_in_reach))
-            self._sleep_until(ask_again_at)
+            self._sleep_until(time.monotonic() + min(ASK_AGAIN_SECONDS, max(0.005, until_in_reach)))
             self.pass_gates(departing.held, departing.context.provider.alias)
 
     def _sleep_until(self, instant: float | None) -> None:
