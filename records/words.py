@@ -90,4 +90,4 @@ def _sweep_unused_of(owner_id: int) -> int:
             " WHERE used.word = word.text)",
             [owner_id, owner_id],
         )
-        return cursor.rowcount
+        return int(cursor.rowcount)

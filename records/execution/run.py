@@ -41,6 +41,10 @@ class Unavailable(Exception):
     """The database did not do it, however often it was asked."""
 
 
+class NotStorable(Exception):
+    """Postgres refused a value, or a topic went away meanwhile; nothing was done."""
+
+
 def run(caller: Caller, operations: list[Operation], options: Options) -> list[Outcome]:
     """One outcome for each operation, in their order. Whatever an operation did stays done if a later one fails."""
     if options.validate_only:
@@ -69,7 +73,7 @@ class _Run:
                 self._fail(segment, Failure(Code.UNKNOWN, "The database broke off; this may have been done or not."))
             except Unavailable:
                 self._fail(segment, Failure(Code.DATABASE_ERROR, "The database did not answer; this was not done."))
-            except Error:  # a value that Postgres refuses, or a topic that went away meanwhile: nothing was done
+            except NotStorable:
                 if len(segment) > 1:
                     self.waiting.extendleft([operation] for operation in reversed(segment))
                     continue
@@ -88,7 +92,7 @@ class _Run:
                 if fault is Fault.TIME_IS_UP:
                     raise TimeIsUp from None
                 if fault is Fault.VALUE:
-                    raise
+                    raise NotStorable from None
                 if fault is Fault.CONNECTION:
                     if self.nested:  # the transaction around us is gone, and all that was done within it
                         raise

@@ -61,6 +61,9 @@ def write(owner_id: int, writes: Writes) -> None:
         _update(owner_id, writes.read.values(), [])
     if writes.deleted:
         Record.objects.owned_by(owner_id).filter(pk__in=writes.deleted).delete()
+    if any(memory.topic_id for memory in (*writes.created, *writes.changed.values())):
+        with connection.cursor() as cursor:  # a topic that was deleted meanwhile is told now and not by the commit
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
 def _update(owner_id: int, memories: Iterable[Record], columns: list[str]) -> None:
