@@ -85,11 +85,6 @@ def batch_sources(target: str) -> list[str]:
     return sorted(source for source, targets in BATCH_TRANSITIONS.items() if target in targets)
 
 
-def item_sources(target: str) -> list[str]:
-    """The statuses from which an item may become ``target``."""
-    return sorted(source for source, targets in ITEM_TRANSITIONS.items() if target in targets)
-
-
 SOLO_LANE = "solo"
 """The lane of suspects: items whose call died with its worker more than once."""
 

@@ -10,7 +10,6 @@ from batches.states import (
     BatchStatus,
     ItemStatus,
     batch_sources,
-    item_sources,
     lane_name,
 )
 
@@ -38,7 +37,6 @@ def test_items_that_wait_are_not_final() -> None:
 
 def test_sources_are_the_table_read_backwards() -> None:
     assert batch_sources(BatchStatus.PAUSED) == ["running"]
-    assert item_sources(ItemStatus.RUNNING) == ["pending"]
 
 
 def test_there_is_a_lane_for_each_channel_and_priority() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -16,6 +18,7 @@ from batches.models import Batch, Item, Lease
 from batches.states import ItemStatus
 from tests.engine_fixture import Engine
 from tests.faults.campaign import (
+    Campaign,
     assert_ended_well,
     kill,
     statuses,
@@ -57,57 +60,63 @@ def newest_lease() -> int:
     return newest.pk if newest else 0
 
 
-def test_the_leader_is_killed_and_another_dispatcher_takes_over(
-    sandbox: SandboxServer, tmp_path: Path, measure: Measure
-) -> None:
-    with Engine(sandbox, tmp_path, PROCESS_NAME=PROCESS_NAME, WORKER_CAPACITY_AI="200") as engine:
-        engine.start(workers=2, dispatchers=2)
-        campaign = under_load(sandbox, engine, photos=PHOTOS, messages=MESSAGES)
-        leader = leader_of(engine)
-        assert leader is not None
+@dataclass(frozen=True, slots=True)
+class Led:
+    """Two dispatchers, one of which leads, and a campaign under way."""
 
-        kill(engine, leader)
-        killed = time.monotonic()
+    engine: Engine
+    campaign: Campaign
+    leader: subprocess.Popen[bytes]
+
+    def wait_for_successor(self, seconds: float) -> float:
+        """Until another dispatcher has leased something; returns the seconds that took."""
         known = newest_lease()
-        wait_until(lambda: newest_lease() > known, "leases of the other dispatcher", engine, TAKE_OVER_SECONDS)
-        measure("seconds from the kill until the other dispatcher's first lease", time.monotonic() - killed)
-        successor = leader_of(engine)
+        return wait_until(lambda: newest_lease() > known, "leases of the other dispatcher", self.engine, seconds)
+
+    def assert_another_leads(self) -> None:
+        successor = leader_of(self.engine)
         assert successor is not None
-        assert successor is not leader
-        wait_until_settled(campaign, engine)
+        assert successor is not self.leader
 
-        assert_ended_well(campaign, engine)
-        assert statuses(campaign.messages) == {ItemStatus.SUCCEEDED: MESSAGES}
-        assert len(campaign.calls("openai-gpt-5")) == PHOTOS
+    def assert_nothing_was_lost_or_doubled(self) -> None:
+        assert_ended_well(self.campaign, self.engine)
+        assert statuses(self.campaign.messages) == {ItemStatus.SUCCEEDED: MESSAGES}
+        assert len(self.campaign.calls("openai-gpt-5")) == PHOTOS
 
 
-def test_a_frozen_leader_is_deposed_and_does_no_harm_when_it_wakes(
-    sandbox: SandboxServer, tmp_path: Path, measure: Measure
-) -> None:
+@pytest.fixture
+def led(sandbox: SandboxServer, tmp_path: Path) -> Iterator[Led]:
     with Engine(sandbox, tmp_path, PROCESS_NAME=PROCESS_NAME, WORKER_CAPACITY_AI="200") as engine:
         engine.start(workers=2, dispatchers=2)
         campaign = under_load(sandbox, engine, photos=PHOTOS, messages=MESSAGES)
         leader = leader_of(engine)
         assert leader is not None
+        yield Led(engine, campaign, leader)
 
-        assert DEPOSED not in engine.output()  # not while it works
-        leader.send_signal(signal.SIGSTOP)
-        frozen, known = time.monotonic(), newest_lease()
-        try:
-            wait_until(lambda: newest_lease() > known, "leases of the other dispatcher", engine, DEPOSED_SECONDS)
-            measure("seconds until the other dispatcher's first lease", time.monotonic() - frozen)
-        finally:
-            leader.send_signal(signal.SIGCONT)
-        wait_until_settled(campaign, engine)
 
-        successor = leader_of(engine)
-        assert successor is not None
-        assert successor is not leader
-        assert leader.poll() is None  # it stands by again
-        assert engine.output().count(DEPOSED) == 1
-        assert_ended_well(campaign, engine)
-        assert statuses(campaign.messages) == {ItemStatus.SUCCEEDED: MESSAGES}
-        assert len(campaign.calls("openai-gpt-5")) == PHOTOS
+def test_the_leader_is_killed_and_another_dispatcher_takes_over(led: Led, measure: Measure) -> None:
+    kill(led.engine, led.leader)
+    seconds = led.wait_for_successor(TAKE_OVER_SECONDS)
+    measure("seconds from the kill until the other dispatcher's first lease", seconds)
+    led.assert_another_leads()
+
+    wait_until_settled(led.campaign, led.engine)
+    led.assert_nothing_was_lost_or_doubled()
+
+
+def test_a_frozen_leader_is_deposed_and_does_no_harm_when_it_wakes(led: Led, measure: Measure) -> None:
+    assert DEPOSED not in led.engine.output()  # not while it works
+    led.leader.send_signal(signal.SIGSTOP)
+    try:
+        measure("seconds until the other dispatcher's first lease", led.wait_for_successor(DEPOSED_SECONDS))
+    finally:
+        led.leader.send_signal(signal.SIGCONT)
+    wait_until_settled(led.campaign, led.engine)
+
+    led.assert_another_leads()
+    assert led.leader.poll() is None  # it stands by again
+    assert led.engine.output().count(DEPOSED) == 1
+    led.assert_nothing_was_lost_or_doubled()
 
 
 def test_everything_is_stopped_in_order_and_started_again(
