@@ -146,6 +146,14 @@ class BatchClient:
         given = _given(filters=filters, options=options, name=name, description=description)
         return Batch.of(self._create("/api/batch/create", {"operation": operation, **given, **fields})["batch"])
 
+    def preview(self, operation: str, filters: Mapping[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
+        """What :meth:`create` would do: nothing is stored and nobody is called."""
+        body = {"operation": operation, **_given(filters=filters), **fields, "dryRun": True}
+        found: dict[str, Any] = self._transport.json(ApiRequest(method="POST", path="/api/batch/create", content=body))[
+            "preview"
+        ]
+        return found
+
     def _create(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Any:
         key = {"Idempotency-Key": secrets.token_hex(16)}
         return self._transport.json(
@@ -179,6 +187,11 @@ class BatchClient:
     def errors(self, batch: Batch | str, *, category: str | None = None) -> Iterator[dict[str, Any]]:
         """Every error of the batch's items."""
         return self._pages(f"/api/batch/{_id(batch)}/errors", lambda answer: answer["errors"], category=category)
+
+    def files(self, batch: Batch | str) -> list[StoredFile]:
+        """The files that the batch made, oldest first; :meth:`download` gets them."""
+        rows = self._pages(f"/api/batch/{_id(batch)}/files", lambda answer: answer["files"])
+        return [uploads.stored_file(row) for row in rows]
 
     def analytics(self, batch: Batch | str) -> dict[str, Any]:
         """Rates, durations, errors by category, cost (document 002)."""

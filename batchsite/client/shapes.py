@@ -56,6 +56,8 @@ class Batch:
     total: int = 0
     processed: int = 0
     failed: int = 0
+    outcome: Mapping[str, Any] | None = None
+    """What the operation made of all items, where it makes something."""
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -74,6 +76,7 @@ class Batch:
             total=shape.get("total_items") or 0,
             processed=shape.get("processed_items") or 0,
             failed=shape.get("failed_items") or 0,
+            outcome=shape.get("outcome"),
             raw=shape,
         )
 

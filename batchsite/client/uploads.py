@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
@@ -81,7 +81,11 @@ def write(chunks: Iterable[bytes], path: Path) -> None:
 
 def stored_files(answer: dict[str, Any]) -> list[StoredFile]:
     """The files an upload's answer names, in the order they were sent."""
-    return [
-        StoredFile(id=one["fileId"], name=one["name"], media_type=one["mediaType"], size=one["size"], raw=one)
-        for one in answer.get("files", [answer])
-    ]
+    return [stored_file(one) for one in answer.get("files", [answer])]
+
+
+def stored_file(shape: Mapping[str, Any]) -> StoredFile:
+    """One file as the API shows it."""
+    return StoredFile(
+        id=shape["fileId"], name=shape["name"], media_type=shape["mediaType"], size=shape["size"], raw=shape
+    )

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
-
-from django.db import connection
 
 from batches.models import Batch, Item
 from batches.operations import Attempt, get_operation
 from batches.outcomes import Outcome, Snooze
 from batches.submission import submit_batch
 from providers.base import Provider
-
-PATIENCE_SECONDS = 60.0
 
 
 def submitted(owner_id: int, operation: str, payload: Mapping[str, Any]) -> Batch:
@@ -44,15 +39,3 @@ def run_to_the_end(item: Item, provider: Provider, *, most: int = 100) -> Outcom
         if not isinstance(outcome, Snooze):
             return outcome
     raise AssertionError(f"still not done after {most} attempts")
-
-
-def until_final(batch: Batch) -> Batch:
-    """Wait for the engine to be done with it."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        batch.refresh_from_db()
-        if batch.settled_at is not None:
-            return batch
-        connection.close()
-        time.sleep(0.05)
-    raise AssertionError(f"{batch.public_id} is {batch.status}: {batch.succeeded}/{batch.total}, {batch.failed} failed")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from typing import Any
 
@@ -11,7 +9,6 @@ import pytest
 from django.contrib.auth.models import User
 
 from batches.files import check_lines, file_content, store_file, store_uploads
-from batches.models import Batch, StoredFile
 from batches.operations.analyze_conversations import AnalyzeConversations
 from batches.operations.conversation_analysis import ACROSS_SCHEMA, PART_SCHEMA, WHOLE_SCHEMA, read_answer
 from batches.options import Paged
@@ -19,10 +16,8 @@ from batches.outcomes import Rejected, Retry, Snooze, Succeeded
 from batches.problems import InvalidInput
 from providers.base import ChatAnswer, ChatRequest
 from records.models import Record
-from tests.engine_fixture import Engine
 from tests.operations.conftest import Answering
-from tests.operations.submitted import attempt_on, run_to_the_end, submitted, until_final
-from tests.sandbox_fixture import SandboxServer
+from tests.operations.submitted import attempt_on, run_to_the_end, submitted
 
 HELLO = {"messages": [{"role": "user", "content": "My invoice is wrong."}, {"role": "agent", "content": "Corrected."}]}
 
@@ -195,74 +190,3 @@ def test_the_schemas_are_strict() -> None:
     for schema in (PART_SCHEMA, WHOLE_SCHEMA, ACROSS_SCHEMA):
         assert set(schema["required"]) == set(schema["properties"])
         assert read_answer("{}", schema) is None
-
-
-# --- On the engine ----------------------------------------------------------------------------------
-
-
-def rows_of(owner: User, file_id: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(file_content(owner.pk, file_id).decode("utf-8-sig"))))
-
-
-def lines_of(owner: User, file_id: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in file_content(owner.pk, file_id).splitlines()]
-
-
-@pytest.fixture
-def shared_files(engine: Engine, settings: Any) -> None:
-    """Where the workers keep files."""
-    settings.MEDIA_ROOT = f"{engine.environment['BATCHSITE_DATA']}/files"
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.usefixtures("transactional_db", "shared_files")
-def test_records_are_analysed_one_by_one_and_together(sandbox: SandboxServer) -> None:
-    owner = User.objects.create_user("alice")
-    for n in range(20):
-        messages = [{"role": "user", "content": f"=1+{n} my invoice is wrong"}, {"role": "agent", "content": "Sorry."}]
-        record(owner, title=f"Case {n}", metadata={"messages": messages})
-    record(owner, title="Nothing", metadata={}, content="")
-    payload = {"filters": {}, "question": "What is billed wrongly?", "rateLimit": 6000}
-    batch = until_final(submitted(owner.pk, "analyze_conversations", payload))
-    assert (batch.status, batch.succeeded, batch.failed, batch.total) == ("completed", 20, 1, 21)
-    assert batch.outcome is not None
-    overall = batch.outcome["overall"]
-    assert (overall["conversations"], overall["messages"], overall["summariesRead"]) == (20, 40, 20)
-    assert sum(overall["sentiments"].values()) == 20
-    assert {"summary", "themes", "recommendations", "topics"} <= overall.keys()
-    assert len(sandbox.log()) == 21
-    lines = lines_of(owner, batch.outcome["files"]["conversations"])
-    assert [line["title"] for line in lines] == [f"Case {n}" for n in range(20)] + ["Nothing"]
-    assert lines[3]["messages"][0]["content"] == "=1+3 my invoice is wrong"
-    assert lines[20]["error"]["code"] == "no_messages"
-    rows = rows_of(owner, batch.outcome["files"]["messages"])
-    assert len(rows) == 40
-    assert (rows[6]["content"], rows[6]["number"], rows[6]["role"]) == ("'=1+3 my invoice is wrong", "1", "user")
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.usefixtures("transactional_db", "shared_files")
-def test_an_export_alone_calls_nobody(sandbox: SandboxServer) -> None:
-    owner = User.objects.create_user("alice")
-    payload = {"conversations": conversations(50), "analyze": False, "rateLimit": 60_000}
-    batch = until_final(submitted(owner.pk, "analyze_conversations", payload))
-    assert (batch.status, batch.succeeded, batch.provider) == ("completed", 50, "")
-    assert batch.outcome is not None and set(batch.outcome) == {"files"}
-    assert len(lines_of(owner, batch.outcome["files"]["conversations"])) == 50
-    assert not sandbox.log()
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.usefixtures("transactional_db", "shared_files")
-def test_what_was_analysed_is_kept_although_the_last_question_is_refused(sandbox: SandboxServer) -> None:
-    owner = User.objects.create_user("alice")
-    sandbox.configure(permanent_error_rate=1)
-    batch = submitted(owner.pk, "analyze_conversations", {"conversations": conversations(2), "rateLimit": 6000})
-    batch = until_final(batch)
-    assert (batch.status, batch.failed) == ("failed", 2)
-    assert batch.outcome is not None and batch.outcome["overall"]["conversations"] == 0
-    assert_two_files(batch)
-
-
-def assert_two_files(batch: Batch) -> None:
-    assert StoredFile.objects.filter(batch=batch, is_result=True).count() == 2

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any, ClassVar
 
 import pytest
 from django.contrib.auth.models import User
-from PIL import Image
 
 from batches.extraction.readers import readers
 from batches.files import file_content
-from batches.models import StoredFile
 from batches.operations.generate_images import GenerateImages
 from batches.outcomes import Retry, Succeeded
 from batches.problems import InvalidInput
 from batches.result_files import result_files
 from providers.base import GeneratedImage, ImageRequest, Limits
-from tests.engine_fixture import Engine
 from tests.extraction.files import picture
-from tests.operations.submitted import run_to_the_end, submitted, until_final
-from tests.sandbox_fixture import SandboxServer
+from tests.operations.submitted import run_to_the_end, submitted
 
 
 @pytest.fixture(autouse=True)
@@ -104,28 +99,3 @@ def test_what_is_no_image_is_asked_for_again(owner: User) -> None:
     outcome = run_to_the_end(batch.items.select_related("batch").get(), Painter(b"no image"))
     assert isinstance(outcome, Retry)
     assert not result_files(batch).exists()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_images_are_made_by_real_workers(
-    transactional_db: None, engine: Engine, sandbox: SandboxServer, settings: Any
-) -> None:
-    settings.MEDIA_ROOT = f"{engine.environment['BATCHSITE_DATA']}/files"
-    owner = User.objects.create_user("alice")
-    sandbox.configure(error_rates={"500": 0.2})
-    payload = {"prompts": ["a lighthouse", "a fox"], "variations": 3, "quality": "low"}
-    batch = submitted(owner.pk, "generate_images", {**payload, "rateLimit": 6000, "backoff": 50, "retries": 50})
-    batch = until_final(batch)
-    assert (batch.status, batch.succeeded) == ("completed", 6)
-    pictures = set()
-    for item in batch.items.all():
-        assert item.result is not None
-        content = file_content(owner.pk, item.result["image"]["fileId"])
-        pictures.add(content)
-        with (
-            Image.open(io.BytesIO(content)) as image,
-            Image.open(io.BytesIO(file_content(owner.pk, item.result["thumbnail"]["fileId"]))) as small,
-        ):
-            assert (image.size, small.size, small.format) == ((1024, 1024), (320, 320), "WEBP")
-    assert len(pictures) == 6
-    assert StoredFile.objects.filter(batch=batch).count() == 13

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -18,11 +17,9 @@ from batches.outcomes import Outcome, Rejected, Retry, Snooze, Succeeded
 from batches.problems import InvalidInput
 from batches.result_files import result_files
 from providers.base import ErrorCategory, ProviderError
-from tests.engine_fixture import Engine
 from tests.extraction.files import pdf, picture, word, zip_bomb
 from tests.operations.conftest import Answering
-from tests.operations.submitted import attempt_on, run_to_the_end, submitted, until_final
-from tests.sandbox_fixture import SandboxServer
+from tests.operations.submitted import attempt_on, run_to_the_end, submitted
 
 pytestmark = pytest.mark.usefixtures("no_readers_are_left")
 
@@ -253,39 +250,3 @@ def test_a_file_that_is_gone(owner: User) -> None:
     outcome = run_to_the_end(item, Answering())
     assert isinstance(outcome, Rejected)
     assert outcome.fault.code == "file_missing"
-
-
-# --- On the engine ----------------------------------------------------------------------------------
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_collection_is_processed_by_real_workers(
-    transactional_db: None, engine: Engine, sandbox: SandboxServer, settings: Any
-) -> None:
-    settings.MEDIA_ROOT = f"{engine.environment['BATCHSITE_DATA']}/files"
-    owner = User.objects.create_user("alice")
-    files = [
-        stored(owner, b"The invoice of March. The total is 99 EUR, and it is overdue."),
-        stored(
-            owner, pdf("Contract between Ada and Ben", "Either party may end it."), "contract.pdf", "application/pdf"
-        ),
-        stored(owner, word("Minutes of the meeting"), "minutes.docx", "application/octet-stream"),
-        stored(owner, picture(), "photo.jpg", "image/jpeg"),
-        stored(owner, long_text(2).encode(), "long.txt"),
-        stored(owner, pdf("Secret", password="x"), "secret.pdf", "application/pdf"),
-    ]
-    batch = until_final(batch_of(owner, *files, options={"rateLimit": 6000}))
-    assert (batch.status, batch.succeeded, batch.failed) == ("completed", 5, 1)
-    results = {item.input["filename"]: item.result or {} for item in batch.items.all()}
-    assert batch.items.get(key=files[5]).error_code == "encrypted"
-    assert results["contract.pdf"]["pages"] == 2
-    assert results["photo.jpg"]["thumbnail"]["mediaType"] == "image/webp"
-    long = results["long.txt"]
-    calls = [entry for entry in sandbox.log() if entry["accepted"]]
-    assert len(calls) == 4 + long["parts"] + (long["parts"] > 1)
-    assert batch.outcome is not None
-    assert (batch.outcome["succeeded"], batch.outcome["total"]) == (5, 6)
-    lines = [json.loads(line) for line in file_content(owner.pk, batch.outcome["fileId"]).splitlines()]
-    assert [line["id"] for line in lines] == files
-    assert [line["status"] for line in lines] == ["succeeded"] * 5 + ["failed"]
-    assert not StoredFile.objects.filter(batch=batch, is_result=False).exists()
