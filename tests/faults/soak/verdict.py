@@ -12,7 +12,7 @@ import psycopg
 
 from benchmarks.stack import Stack
 
-SETTLE_SECONDS = 300.0
+SETTLE_SECONDS = 600.0
 ENDED_ITSELF = re.compile(r"makes no progress|ends itself")
 
 _COUNTERS = """
@@ -35,14 +35,13 @@ _MESSAGES = """
 
 
 def wait_until_settled(url: str) -> float:
-    """Seconds until no batch is open; raises when that takes too long."""
+    """Seconds until no batch is open, or until that takes too long; then :func:`broken_promises` finds them."""
     began = time.monotonic()
     while True:
         with psycopg.connect(url, autocommit=True) as connection:
             (left,) = connection.execute("SELECT count(*) FROM batches_batch WHERE settled_at IS NULL").fetchone() or ()
-        if not left:
+        if not left or time.monotonic() > began + SETTLE_SECONDS:
             return time.monotonic() - began
-        assert time.monotonic() < began + SETTLE_SECONDS, f"{left} batches are still open"
         time.sleep(1)
 
 
@@ -58,6 +57,7 @@ def broken_promises(stack: Stack, submitted: list[str]) -> list[str]:
 
         counts = {
             "batches are missing or doubled": abs(number("SELECT count(*) FROM batches_batch") - len(set(submitted))),
+            "batches are still open": number("SELECT count(*) FROM batches_batch WHERE settled_at IS NULL"),
             "batches whose counters are not their rows": number(_COUNTERS),
             "items are not final": number(
                 "SELECT count(*) FROM batches_item WHERE status NOT IN ('succeeded', 'failed', 'cancelled', 'unknown')"
