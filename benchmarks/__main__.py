@@ -14,8 +14,8 @@ from pathlib import Path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "batchsite.settings")
 
-from benchmarks import claim, messages, naive, photos, sockets, waiting
-from benchmarks.stack import Stack, running_stack
+from benchmarks import claim, messages, naive, photos, sizes, sockets, waiting
+from benchmarks.stack import ROOT, Stack, running_stack
 
 USUAL = ("photos", "sms")
 
@@ -45,6 +45,15 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--naive-items", type=int, default=2_000, help="photos for naive Celery; 0: leave it out")
     options.add_argument("--claim-items", type=int, default=1_000_000, help="pending items (default: 1000000)")
     options.add_argument("--waiting-items", type=int, default=100_000, help="items in retry (default: 100000)")
+    options.add_argument(
+        "--sizes",
+        type=lambda text: [int(size) for size in text.split(",")],
+        default=[1_000, 10_000, 100_000, 1_000_000],
+        help="items of the batches, with commas between (default: 1000,10000,100000,1000000)",
+    )
+    options.add_argument(
+        "--chart", type=Path, default=ROOT / "benchmarks" / "cost_per_item.svg", help="where the chart of sizes goes"
+    )
     options.add_argument("--sockets", type=int, default=500, help="WebSockets that watch (default: 500)")
     options.add_argument("--output", type=Path, help="write the tables to this file as well")
     return options
@@ -129,12 +138,23 @@ def measure_waiting(options: argparse.Namespace) -> list[str]:
         return [waiting.report(waiting.measure(stack, items=items), items=items)]
 
 
+def measure_sizes(options: argparse.Namespace) -> list[str]:
+    """The cost of an item in small and large batches."""
+    wanted = sorted(options.sizes)
+    print(f"Sizes: {', '.join(f'{size:,}' for size in wanted)} photos", flush=True)
+    with running_stack(options.workers) as stack:
+        costs = sizes.measure(stack, sizes=wanted, latency_ms=options.latency_ms)
+    options.chart.write_text(sizes.chart(costs))
+    return [sizes.report(costs, latency_ms=options.latency_ms, workers=options.workers)]
+
+
 PARTS: dict[str, Callable[[argparse.Namespace], list[str]]] = {
     "photos": measure_photos,
     "sms": measure_messages,
     "claim": measure_claims,
     "waiting": measure_waiting,
     "sockets": measure_sockets,
+    "sizes": measure_sizes,
 }
 
 

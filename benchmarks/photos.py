@@ -63,9 +63,12 @@ def engine(stack: Stack, items: int) -> tuple[float, float]:
 
 def images(number: int) -> list[dict[str, str]]:
     """So many photos known by URL."""
-    return [
-        {"id": f"i{n}", "filename": f"{n}.jpg", "url": f"https://example.com/photos/{n}.jpg"} for n in range(number)
-    ]
+    return [image(place) for place in range(number)]
+
+
+def image(number: int) -> dict[str, str]:
+    """One of them, as a client names it."""
+    return {"id": f"i{number}", "filename": f"{number}.jpg", "url": f"https://example.com/photos/{number}.jpg"}
 
 
 def bare(stack: Stack, items: int) -> float:
