@@ -14,7 +14,7 @@ from pathlib import Path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "batchsite.settings")
 
-from benchmarks import claim, messages, naive, photos, sizes, sockets, waiting
+from benchmarks import claim, messages, naive, photos, records, sizes, sockets, waiting
 from benchmarks.stack import ROOT, Stack, running_stack
 
 USUAL = ("photos", "sms")
@@ -54,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--chart", type=Path, default=ROOT / "benchmarks" / "cost_per_item.svg", help="where the chart of sizes goes"
     )
+    options.add_argument("--records", type=int, default=100_000, help="records to search among (default: 100000)")
     options.add_argument("--sockets", type=int, default=500, help="WebSockets that watch (default: 500)")
     options.add_argument("--output", type=Path, help="write the tables to this file as well")
     return options
@@ -148,6 +149,12 @@ def measure_sizes(options: argparse.Namespace) -> list[str]:
     return [sizes.report(costs, latency_ms=options.latency_ms, workers=options.workers)]
 
 
+def measure_records(options: argparse.Namespace) -> list[str]:
+    """Document 003's batch, and the search."""
+    print(f"Records: {options.records:,}", flush=True)
+    return [records.report(records.measure(options.records))]
+
+
 PARTS: dict[str, Callable[[argparse.Namespace], list[str]]] = {
     "photos": measure_photos,
     "sms": measure_messages,
@@ -155,6 +162,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], list[str]]] = {
     "waiting": measure_waiting,
     "sockets": measure_sockets,
     "sizes": measure_sizes,
+    "records": measure_records,
 }
 
 

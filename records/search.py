@@ -87,7 +87,7 @@ def search(owner_id: int, request: SearchRequest, *, limit: TimeLimit) -> Found:
     started = time.monotonic()
     with limit.transaction():
         words = meanings_of(owner_id, request.query)
-        rows = list(_ranked(_wanted(owner_id, request), words, request)) if words else []
+        rows = list(matches(owner_id, request, words)) if words else []
         notations = [_notation(word) for word in words] if request.with_passages else []
         passages = passages_of([row.pk for row in rows], notations)
         hits = [Hit(row, round(row.score, 4), round(row.rank, 4), passages.get(row.pk, [])) for row in rows]
@@ -108,7 +108,9 @@ def _wanted(owner_id: int, request: SearchRequest) -> RecordQuerySet:
     return wanted
 
 
-def _ranked(wanted: RecordQuerySet, words: list[Meanings], request: SearchRequest) -> QuerySet[Any]:
+def matches(owner_id: int, request: SearchRequest, words: list[Meanings]) -> QuerySet[Any]:
+    """The one statement that finds and ranks; its rows have a ``score``, a ``rank``, and in ``matches`` the total."""
+    wanted = _wanted(owner_id, request)
     degrees: list[Any] = [_degree(word) for word in words]
     coverage = reduce(operator.add, degrees) / Value(float(len(words)))
     rank = SearchRank(F("search"), _any_of(words), normalization=Value(32), cover_density=True)
