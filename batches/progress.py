@@ -45,6 +45,8 @@ class BatchFacts:
     unknown: int
     started_at: float | None
     completed_at: float | None
+    notify: bool = False
+    """Whether its owner asked to be told when it is over."""
 
     @property
     def finished(self) -> int:
@@ -70,13 +72,15 @@ class BatchFacts:
             unknown=batch.unknown,
             started_at=batch.started_at.timestamp() if batch.started_at else None,
             completed_at=batch.completed_at.timestamp() if batch.completed_at else None,
+            notify=batch.notify_on_complete,
         )
 
 
 FACT_COLUMNS = """
     batch.id, batch.public_id, batch.owner_id, batch.operation, batch.name, batch.subject, batch.provider,
     batch.status, batch.total, batch.succeeded, batch.failed, batch.cancelled, batch.unknown,
-    EXTRACT(EPOCH FROM batch.started_at)::float8, EXTRACT(EPOCH FROM batch.completed_at)::float8
+    EXTRACT(EPOCH FROM batch.started_at)::float8, EXTRACT(EPOCH FROM batch.completed_at)::float8,
+    batch.notify_on_complete
 """
 """What a statement on ``batches_batch AS batch`` returns to make a :class:`BatchFacts` of."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, re_path
 from rest_framework.views import APIView
 
-from batches.api import batches, files, history, messages, operations, photos
+from batches.api import account, batches, files, history, messages, operations, photos, providers
 from batches.live.ticket import TicketView
 
 
@@ -19,6 +19,14 @@ urlpatterns = [
     route("ws-ticket", TicketView, "api-ws-ticket"),
     route("files", files.FilesView, "api-files"),
     route("files/<file_id>", files.FileView, "api-file"),
+    route("notifications", account.NotificationsView, "api-notifications"),
+    route("notifications/read", account.NotificationsReadView, "api-notifications-read"),
+    route("notifications/<notification_id>/read", account.NotificationReadView, "api-notification-read"),
+    route("audit", account.AuditView, "api-audit"),
+    route("usage", account.UsageView, "api-usage"),
+    route("keys", account.KeysView, "api-keys"),
+    route("keys/<key_id>", account.KeyView, "api-key"),
+    route("providers", providers.ProvidersView, "api-providers"),
     route("batch", messages.CreateSmsView, "api-batch-create-sms"),
     route("operations", operations.OperationsView, "api-operations"),
     route("batch/create", operations.CreateView, "api-batch-create"),

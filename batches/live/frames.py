@@ -60,6 +60,7 @@ def batch_data(sight: Sight) -> Frame:
         "failed": facts.failed,
         "cancelled": facts.cancelled,
         "unknown": facts.unknown,
+        "notify": facts.notify,
         "itemsPerSecond": round(sight.rate, 2) if sight.rate is not None else None,
         "eta": sight.eta,
     }

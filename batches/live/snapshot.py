@@ -29,6 +29,7 @@ _COLUMNS = [
     "completed_at",
     "settled_at",
     "name",
+    "notify_on_complete",
 ]
 
 

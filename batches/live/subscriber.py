@@ -89,9 +89,10 @@ class Subscriber:
 
 
 def parse(payload: bytes | str) -> tuple[str, float, BatchFacts]:
-    """Event, time and facts of a published message; unknown fields of newer publishers are ignored."""
+    """Event, time and facts of a published message; unknown fields of newer publishers are ignored, and what an older
+    one did not say is its default."""
     document = json.loads(payload)
-    facts = BatchFacts(**{name: document[name] for name in _FIELDS})
+    facts = BatchFacts(**{name: document[name] for name in _FIELDS if name in document})
     return str(document["event"]), float(document["at"]), facts
 
 
