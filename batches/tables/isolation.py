@@ -40,7 +40,7 @@ def cut_table(path: Path, output: Path, options: ReadingOptions, cutting: dict[s
 
 
 def write_xlsx(source: Path, output: Path, columns: Sequence[str]) -> dict[str, Any]:
-    """Make a sheet of JSON lines; says how many ``rows`` it has, how many ``cutCells``, and the first ``cutRows``.
+    """Make a sheet of JSON lines; says how many ``rows`` it has.
 
     Raises :class:`UnreadableTable` for more rows than a sheet holds.
     """

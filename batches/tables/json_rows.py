@@ -13,6 +13,9 @@ import ijson
 
 from batches.tables.rows import LONGEST_CELL, LONGEST_NAME, MOST_COLUMNS, Row, UnreadableTable
 
+LIST_NAME = "records"
+DEEPEST = 100
+_STEPS = {"start_map": 1, "start_array": 1, "end_map": -1, "end_array": -1}
 _NOT_AN_OBJECT = ("", "Must be a JSON object.", "invalid_type")
 
 
@@ -20,35 +23,64 @@ def read_json(path: Path) -> Iterator[Row]:
     """The objects of a list, or of the list ``records`` of an object. Raises :class:`UnreadableTable`."""
     number = 0
     with path.open("rb") as file:
-        place = "item" if _begins_with_list(file) else "records.item"
         try:
-            for number, value in enumerate(ijson.items(file, place), start=1):
-                yield _row(number, _plain(value))
-        except (ijson.JSONError, ValueError, RecursionError, OverflowError):
+            for number, value in enumerate(_values(file), start=1):
+                yield _row(number, value)
+        except (ijson.JSONError, ValueError, OverflowError):
             raise UnreadableTable(f"The JSON is broken after object {number}.", "invalid_json") from None
     if number == 0:
         raise UnreadableTable("There must be a list of objects, or an object with a list `records`.", "empty")
 
 
-def _begins_with_list(file: IO[bytes]) -> bool:
-    start = file.read(4096)
-    mark = 3 if start.startswith(b"\xef\xbb\xbf") else 0
-    file.seek(mark)
-    return start[mark:].lstrip().startswith(b"[")
+def _values(file: IO[bytes]) -> Iterator[Any]:
+    """What the list holds. Not by ``ijson.items``, whose paths cost a gigabyte for a hundred kilobytes of brackets."""
+    _skip_mark(file)
+    events = iter(ijson.basic_parse(file))
+    if not _enter_list(events):
+        return
+    depth, builder = 0, ijson.ObjectBuilder()
+    for event, value in events:
+        if depth == 0 and event == "end_array":
+            break
+        builder.event(event, _plain(value) if event == "number" else value)
+        depth += _STEPS.get(event, 0)
+        if depth > DEEPEST:
+            raise ValueError("too deep")
+        if depth == 0:
+            yield builder.value
+            builder = ijson.ObjectBuilder()
+    for _ in events:  # what follows must be JSON as well
+        pass
+
+
+def _enter_list(events: Iterator[tuple[str, Any]]) -> bool:
+    """Go to the beginning of the list; False where there is none."""
+    first, _ = next(events, ("", None))
+    if first != "start_map":
+        return first == "start_array"
+    depth = 0
+    for event, value in events:
+        if depth == 0 and event == "map_key" and value == LIST_NAME:
+            return next(events, ("", None))[0] == "start_array"
+        depth += _STEPS.get(event, 0)
+        if depth > DEEPEST:
+            raise ValueError("too deep")
+    return False
+
+
+def _skip_mark(file: IO[bytes]) -> None:
+    if file.read(3) != b"\xef\xbb\xbf":
+        file.seek(0)
 
 
 def _plain(value: Any) -> Any:
     """Decimals, which the parser reads so as to lose nothing, as the numbers that JSON means."""
-    if isinstance(value, Decimal):
-        number = float(value)
-        if not math.isfinite(number):
-            raise ValueError("too large")
-        return number
-    if isinstance(value, dict):
-        return {name: _plain(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    return value
+    if not isinstance(value, Decimal):
+        return value
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError("too large")
+    return number
 
 
 def read_lines(path: Path) -> Iterator[Row]:

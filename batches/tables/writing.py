@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any
@@ -41,7 +42,7 @@ def write_rows(output: IO[bytes], rows: Iterable[Mapping[str, Any]], *, form: st
 def _write_lines(output: IO[bytes], rows: Iterable[Mapping[str, Any]]) -> int:
     count = 0
     for row in rows:
-        output.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+        output.write(compact(row).encode() + b"\n")
         count += 1
     return count
 
@@ -56,10 +57,18 @@ def spreadsheet_cell(row: Mapping[str, Any], column: str) -> str | int | float |
     elif value is None:
         return ""
     elif isinstance(value, dict):
-        value = orjson.dumps(value).decode() if value else ""
+        value = compact(value) if value else ""
     elif isinstance(value, list):
         value = joined(value)
     return neutral(value) if isinstance(value, str) else value
+
+
+def compact(value: Any) -> str:
+    """JSON without spaces."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # whole numbers beyond 64 bits
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def joined(texts: Sequence[str]) -> str:
