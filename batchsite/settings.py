@@ -191,6 +191,7 @@ OPERATIONS = {
     "rate_photos": "batches.operations.rate_photos.RatePhotos",
     "sms": "batches.operations.sms.Sms",
     "transform": "batches.operations.transform.Transform",
+    "validate": "batches.operations.validate.Validate",
 }
 
 # --- The engine -----------------------------------------------------------------------------------
