@@ -179,6 +179,8 @@ def _content(question: Question, rating: dict[str, Any] | None) -> str:
     if question.schema is None:
         if rating is not None:
             return str(rating["description"])
+        if (document := texts.document_in(question.text)) != question.text:
+            return str(texts.describe(document)["summary"])
         return f"words: {len(question.text.split())}; the sandbox read them and has nothing to add."
     properties = question.schema.get("properties", {})
     if rating is not None:

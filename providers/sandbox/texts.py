@@ -117,6 +117,7 @@ def describe(text: str) -> dict[str, Any]:
         "description": summary,
         "summary": summary,
         "tags": tags,
+        "topics": tags,
         "keywords": list(found.keywords),
         "category": _subject(found.keywords),
         "qualityScore": found.quality,

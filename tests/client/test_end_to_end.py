@@ -107,7 +107,7 @@ def test_failed_items_are_listed_and_retried(client: BatchClient, sandbox: Sandb
 def test_a_create_sent_twice_is_one_batch(client: BatchClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first answer is lost on its way; the second request finds the batch."""
     send = client._transport._http.send
-    lost = []
+    lost: list[Any] = []
 
     def losing(*arguments: Any, **options: Any) -> Any:
         response = send(*arguments, **options)

@@ -84,3 +84,10 @@ def test_names_it_knows_in_another_type_and_names_it_does_not_know_are_made_up()
 def test_a_text_without_words_is_described_as_that() -> None:
     assert describe("12 34")["description"] == "Measured by the sandbox, 0 words: no sentence"
     assert describe("12 34")["tags"] == []
+
+
+def test_a_document_is_described_also_where_no_form_is_asked_for() -> None:
+    question = "Summarise it.\n<document>\nThe invoice of March is overdue. Please pay it.\n</document>"
+    provider = get_provider("openai-gpt-5")
+    answered = provider.complete(ChatRequest(prompt=question, reference="r", timeout_seconds=5))  # type: ignore[attr-defined]
+    assert "The invoice of March is overdue." in answered.text
