@@ -1,6 +1,7 @@
 """What an owner used, by day and operation: from the histograms of their batches, and what is kept of deleted ones.
 
-No item row is read. A call is an attempt at an item; an item counts on the day on which it was final.
+No item row is read. A call is an attempt at an item; an item counts on the day on which it was final, and once more
+when it was run again and ended again.
 """
 
 from __future__ import annotations
@@ -14,28 +15,18 @@ from django.db import connection
 
 from batches.models import Batch
 
-SLOTS_A_DAY = 8_640
-"""Ten-second slots of the measures ``finished`` and ``reopened``."""
-
-# Every final item made one call that decided it; the calls that failed before are errors that ended no item.
-_COUNTED = f"""
-    SELECT batch.owner_id, batch.operation,
-           DATE '1970-01-01' + (CASE WHEN counted.measure = 'finished' THEN counted.bucket / {SLOTS_A_DAY}
-                                     ELSE counted.bucket END) AS day,
-           sum(CASE WHEN counted.measure = 'finished' THEN counted.count ELSE 0 END)::bigint AS items,
-           sum(CASE WHEN counted.measure LIKE 'failed:%%' THEN counted.count ELSE 0 END)::bigint AS failed,
-           GREATEST(
-               0, sum(CASE WHEN counted.measure LIKE 'failed:%%' THEN -counted.count ELSE counted.count END)
-           )::bigint AS calls
+_COUNTED = """
+    SELECT batch.owner_id, batch.operation, DATE '1970-01-01' + counted.bucket AS day,
+           COALESCE(sum(counted.count) FILTER (WHERE counted.measure = 'ended'), 0)::bigint AS items,
+           COALESCE(sum(counted.count) FILTER (WHERE counted.measure = 'ended_badly'), 0)::bigint AS failed,
+           COALESCE(sum(counted.count) FILTER (WHERE counted.measure = 'calls'), 0)::bigint AS calls
       FROM batches_batchhistogram AS counted JOIN batches_batch AS batch ON batch.id = counted.batch_id
-     WHERE (counted.measure = 'finished' OR counted.measure LIKE 'failed:%%' OR counted.measure LIKE 'error:%%')
-"""  # noqa: S608 - constants of this module
+     WHERE counted.measure IN ('ended', 'ended_badly', 'calls')
+"""
 
 _OF_OWNER = f"""
     WITH counted AS (
-        {_COUNTED} AND batch.owner_id = %(owner)s
-               AND counted.bucket >= %(first)s * CASE WHEN counted.measure = 'finished' THEN {SLOTS_A_DAY} ELSE 1 END
-               AND counted.bucket < %(end)s * CASE WHEN counted.measure = 'finished' THEN {SLOTS_A_DAY} ELSE 1 END
+        {_COUNTED} AND batch.owner_id = %(owner)s AND counted.bucket >= %(first)s AND counted.bucket < %(end)s
          GROUP BY 1, 2, 3
         UNION ALL
         SELECT owner_id, operation, day, items, failed, calls FROM batches_usage
@@ -43,7 +34,7 @@ _OF_OWNER = f"""
     )
     SELECT day, operation, sum(items)::bigint, sum(failed)::bigint, sum(calls)::bigint
       FROM counted GROUP BY 1, 2 ORDER BY 1, 2
-"""  # noqa: S608
+"""  # noqa: S608 - constants of this module
 
 _KEEP = f"""
     INSERT INTO batches_usage (owner_id, operation, day, items, failed, calls)

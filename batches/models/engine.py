@@ -93,9 +93,10 @@ class BatchHistogram(models.Model):
 
     ``measure`` says what is counted: ``duration`` (bucket: see :mod:`batches.histogram`), ``finished`` and ``reopened``
     (items that ended, and that run again; bucket: ten-second slot of the epoch), ``quality`` (bucket: twentieths),
-    ``duration_sum`` (milliseconds) and ``quality_sum`` (ten-thousandths), ``error:<category>`` (failed calls),
-    ``failed:<category>`` (items that ended so) and ``healed:<category>`` (of these, the ones that run again or proved
-    to have succeeded), with the day since the epoch as bucket. Counts only grow: nobody has to find a row again.
+    ``duration_sum`` (milliseconds) and ``quality_sum`` (ten-thousandths). With the day since the epoch as bucket:
+    ``calls``, ``error:<category>`` (calls that failed), ``ended`` and ``ended_badly`` (items that became final, and
+    those of them that did not succeed), ``failed:<category>`` (the latter by category) and ``healed:<category>`` (of
+    these, the ones that run again or proved to have succeeded). Counts only grow: nobody has to find a row again.
     """
 
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="histograms", db_index=False)

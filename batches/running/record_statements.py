@@ -217,12 +217,16 @@ def write_histograms(cursor: CursorWrapper, applied: Iterable[Change], healed: H
     for (batch_id, category), number in (healed or {}).items():
         counted[batch_id, f"healed:{category}", day] += number
     for change in applied:
+        if change.attempts:
+            counted[change.batch_id, "calls", day] += change.attempts
         if change.fault:
             counted[change.batch_id, f"error:{change.fault.category}", day] += 1
         if change.status not in FINAL_ITEM_STATUSES:
             continue
         counted[change.batch_id, "finished", slot] += 1
+        counted[change.batch_id, "ended", day] += 1
         if change.fault:
+            counted[change.batch_id, "ended_badly", day] += 1
             counted[change.batch_id, f"failed:{change.fault.category}", day] += 1
         if change.duration_ms is not None:
             counted[change.batch_id, "duration_sum", 0] += change.duration_ms
@@ -254,7 +258,10 @@ _CLOSE_ACCOUNTS = """
 
 
 def close_accounts(cursor: CursorWrapper, group: Iterable[Change]) -> None:
-    """A 429 with Retry-After closes the account for everybody until then."""
+    """A 429 with Retry-After closes the account for everybody until then.
+
+    Also where the item was lost meanwhile: what the provider said of the account is true whoever has the item now.
+    """
     longest: dict[str, float] = {}
     for change in group:
         if change.closes_account_seconds > 0:

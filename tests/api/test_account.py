@@ -87,11 +87,11 @@ def test_usage_by_day_and_operation(client: Client, submit: Submit, alice: User,
         BatchHistogram.objects.create(batch=batch, measure=measure, bucket=bucket, count=number)
 
     for batch in (photos, messages, submit(owner=bob)):
-        count(batch, "finished", day * 8640, 10)
-        count(batch, "finished", day * 8640 + 8639, 5)
-        count(batch, "finished", (day + 1) * 8640, 2)
-        count(batch, "failed:timeout", day, 3)
-        count(batch, "error:timeout", day, 7)
+        count(batch, "ended", day, 15)
+        count(batch, "ended", day + 1, 2)
+        count(batch, "ended_badly", day, 3)
+        count(batch, "calls", day, 19)
+        count(batch, "calls", day + 1, 2)
         count(batch, "duration", 50, 17)
     Usage.objects.create(owner=alice, day="2026-01-05", operation="sms", items=100, failed=1, calls=200)
     body = client.get("/api/usage?from=2026-01-05&to=2026-01-06").json()

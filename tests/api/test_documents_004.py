@@ -507,9 +507,8 @@ def test_deleted_rows_go_in_chunks_and_their_usage_stays(
     assert item is not None
     ItemError.objects.create(item=item, batch=documented, code="x", category="server", message="m", count=3)
     today = timezone.now().date()
-    slot = int(timezone.now().timestamp()) // 10
-    count(documented, "finished", slot, 100)
-    count(documented, "error:timeout", (today - usage.EPOCH).days, 7)
+    for measure, number in (("ended", 100), ("ended_badly", 2), ("calls", 105)):
+        count(documented, measure, (today - usage.EPOCH).days, number)
     before = usage.used_by(alice.pk, today, today)
     Batch.objects.filter(pk=documented.pk).update(completed_at=Now() - timedelta(days=100))
     client.delete("/api/batch/cleanup", {"daysToKeep": 1}, content_type=JSON)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import gevent
@@ -19,6 +20,7 @@ from batches.outcomes import Fault
 from batches.running import recorder as module
 from batches.running.changes import Change
 from batches.running.recorder import Recorder, write
+from batches.usage import used_by
 from providers.base import ErrorCategory
 from tests.engine.conftest import until
 from tests.engine.ledger import (
@@ -176,6 +178,18 @@ def test_late_truth_turns_a_failed_batch_into_a_completed_one() -> None:
     write([change(late, late.items[0], idempotent=False, attempt_id=attempt_id)])
     batch.refresh_from_db()
     assert batch.status == "completed"
+
+
+def test_usage_counts_calls_and_what_ended() -> None:
+    batch = new_batch(3)
+    held = accepted(batch)
+    one, two, three = held.items
+    retried = change(held, three, "pending")
+    write([change(held, one), change(held, two, "failed"), retried])
+    assert [counted(measure) for measure in ("calls", "ended", "ended_badly")] == [3, 2, 1]
+    today = timezone.now().date()
+    (used,) = used_by(batch.owner_id, today - timedelta(days=1), today)
+    assert (used.operation, used.items, used.failed, used.calls) == ("scripted", 2, 1, 3)
 
 
 def test_a_lease_shrinks_and_ends_with_its_last_item() -> None:
