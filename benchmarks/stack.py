@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -92,13 +93,14 @@ def wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> 
 
 
 def free_ports() -> int:
-    """The first of three free ports in a row: web, sandbox, Flower."""
+    """The first of three free ports in a row: web, sandbox, Flower.
+
+    From below those that systems give to outgoing connections: a benchmark has thousands of them, and one could take
+    a port between this look and its server's start.
+    """
     while True:
-        with contextlib.ExitStack() as held:
-            first = held.enter_context(socket.socket())
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
-            with contextlib.suppress(OSError, OverflowError):
-                for offset in (1, 2):
-                    held.enter_context(socket.socket()).bind(("127.0.0.1", port + offset))
-                return port
+        first = random.randrange(15_000, 32_000)
+        with contextlib.ExitStack() as held, contextlib.suppress(OSError):
+            for port in range(first, first + 3):
+                held.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return first
