@@ -48,6 +48,7 @@ COMBINE = (
     "Make one answer for the whole document of them, without mentioning the parts."
 )
 _FILE_ID = re.compile(r"file_[0-9a-f]{32}")
+_TOO_LARGE = Rejected(Fault(ErrorCategory.CONTENT, "too_large", "The file is larger than what is read of one file."))
 _MISSING_FILE = Rejected(Fault(ErrorCategory.NOT_FOUND, "file_missing", "The file is not there any more."))
 _NO_IMAGE = Rejected(Fault(ErrorCategory.CONTENT, "not_an_image", "Only images have thumbnails."))
 _READER_LOST = Retry(Fault(ErrorCategory.INTERNAL, "reader_lost", "The program that reads files ended. Tried again."))
@@ -95,6 +96,8 @@ class ProcessFiles(Operation):
 
     def run(self, attempt: Attempt) -> Outcome:
         """Make the next call that the file needs; a file that needs more of them comes back."""
+        if attempt.input["size"] > settings.MAX_FILE_BYTES:
+            return _TOO_LARGE  # before it is in memory: files of JSON lines may have gigabytes
         try:
             if attempt.input["mediaType"] in IMAGE_TYPES.values():
                 return _process_image(attempt)
@@ -126,15 +129,14 @@ def _items(owner_id: int, file_ids: Sequence[Any], problems: Problems) -> list[N
         elif places.setdefault(file_id, index) != index:
             problems.add(f"fileIds.{index}", f"Is the same as fileIds.{places[file_id]}.", "duplicate")
     stored = StoredFile.objects.filter(owner_id=owner_id, public_id__in=places)
-    found = {public_id: (name, kind) for public_id, name, kind in stored.values_list("public_id", "name", "media_type")}
+    found = {
+        public_id: {"fileId": public_id, "filename": name, "mediaType": media_type, "size": size}
+        for public_id, name, media_type, size in stored.values_list("public_id", "name", "media_type", "size")
+    }
     for file_id, index in places.items():
         if file_id not in found:
             problems.add(f"fileIds.{index}", "Must be the id of an uploaded file.", "unknown_file")
-    return [
-        NewItem(file_id, {"fileId": file_id, "filename": found[file_id][0], "mediaType": found[file_id][1]})
-        for file_id in places
-        if file_id in found
-    ]
+    return [NewItem(file_id, found[file_id]) for file_id in places if file_id in found]
 
 
 # --- Images -----------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,16 @@ def test_a_collection_of_files_is_processed(client: BatchClient, sandbox: Sandbo
     assert [line["id"] for line in lines] == file_ids
     assert [line["status"] for line in lines] == ["succeeded"] * 5 + ["failed"]
     assert not StoredFile.objects.filter(batch__public_id=batch.id, is_result=False).exists()
+
+
+def test_documents_are_read_although_their_calls_are_limited(client: BatchClient, sandbox: SandboxServer) -> None:
+    """Reading takes longer than a slot lasts: the call is made in the next one, and not read for again."""
+    files = [client.upload(pdf(f"Page {n}"), name=f"{n}.pdf").id for n in range(3)]
+    batch = client.create("process_files", fileIds=files, instruction="summarise", options={"rateLimit": 60})
+    assert client.wait(batch, timeout=PATIENCE).processed == 3
+    instants = [entry["at"] for entry in sandbox.log()]
+    assert len(instants) == 3
+    assert all(later - earlier > 0.9 for earlier, later in itertools.pairwise(instants))
 
 
 def test_images_are_made_and_downloaded(client: BatchClient, sandbox: SandboxServer, tmp_path: Path) -> None:

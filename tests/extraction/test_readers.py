@@ -81,15 +81,29 @@ def test_a_file_that_crashes_its_reader_is_at_fault(readers: Readers) -> None:
     assert raised.value.code == "crashes_its_reader"
 
 
-def test_a_file_that_takes_for_ever_is_given_up(readers: Readers, monkeypatch: pytest.MonkeyPatch) -> None:
+def with_limit(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    """Readers are started with another limit."""
     start = subprocess.Popen
-    code = "import batches.extraction.child as child; child.CPU_SECONDS = 0; child.main()"
+    code = f"import batches.extraction.child as child; child.{limit}; child.main()"
 
-    def impatient(arguments: list[str], **options: object) -> subprocess.Popen[bytes]:
+    def limited(arguments: list[str], **options: object) -> subprocess.Popen[bytes]:
         assert arguments[-1] == "batches.extraction.child"
         return start([sys.executable, "-c", code], **options)  # type: ignore[call-overload, no-any-return]
 
-    monkeypatch.setattr(subprocess, "Popen", impatient)
+    monkeypatch.setattr(subprocess, "Popen", limited)
+
+
+def test_a_file_that_takes_too_much_memory_is_given_up(readers: Readers, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_limit(monkeypatch, "MOST_MEMORY_BYTES = 300 * 1024 * 1024")
+    large = picture(9_000, 9_000, "PNG")
+    with pytest.raises(Unreadable) as raised:
+        readers.thumbnail(large, patience_seconds=PATIENCE)
+    assert raised.value.code == "needs_too_much_memory"
+    assert readers.text(b"text", patience_seconds=PATIENCE).text == "text"
+
+
+def test_a_file_that_takes_for_ever_is_given_up(readers: Readers, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_limit(monkeypatch, "CPU_SECONDS = 0")
     with pytest.raises(Unreadable) as raised:
         readers.text(pdf("\n".join(["a line"] * 100_000)), patience_seconds=PATIENCE)
     assert raised.value.code == "too_slow"

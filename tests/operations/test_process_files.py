@@ -244,6 +244,15 @@ def test_a_lost_reader_is_tried_again_and_a_busy_one_waited_for(owner: User, mon
         assert isinstance(ProcessFiles().run(attempt_on(item, Answering())), kind)
 
 
+def test_a_file_of_gigabytes_is_not_read_into_memory(owner: User, settings: Any) -> None:
+    item = only_item(batch_of(owner, stored(owner, b"x" * 1001)))
+    settings.MAX_FILE_BYTES = 1000
+    StoredFile.objects.get().content.delete()
+    outcome = run_to_the_end(item, Answering())
+    assert isinstance(outcome, Rejected)
+    assert outcome.fault.code == "too_large"
+
+
 def test_a_file_that_is_gone(owner: User) -> None:
     item = only_item(batch_of(owner, file_id := stored(owner, b"x")))
     StoredFile.objects.get(public_id=file_id).content.delete()
