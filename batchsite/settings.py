@@ -192,6 +192,7 @@ OPERATIONS = {
     "sms": "batches.operations.sms.Sms",
     "transform": "batches.operations.transform.Transform",
     "validate": "batches.operations.validate.Validate",
+    "report": "batches.operations.report.Report",
 }
 
 # --- The engine -----------------------------------------------------------------------------------
