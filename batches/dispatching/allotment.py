@@ -14,6 +14,9 @@ from batches.dispatching.window import LOW_SHARE, Runnable, Window
 from batches.limits import Limit, limits_of, slowest
 from batches.states import Channel, Priority, lane_name
 
+UNACCEPTED_SECONDS = 2.0
+"""So many seconds' worth of a limit's permits may wait in the queue and no more. Workers that are too slow to take
+messages as fast as the limit passes would else find only such whose leases have expired, and serve nobody."""
 LIMITED_LEASE_SECONDS = 0.2
 """A lease of a limited lane holds so many seconds' worth of permits, at least one."""
 
@@ -31,13 +34,14 @@ class Allotment:
         shares: dict[int, int] = {}
         used_by_provider: dict[str, int] = {}
         permits_left: dict[str, int] = {}
+        waiting = _waiting_by_limit(window)
         for channel in Channel.values:
             for priority in (Priority.HIGH, Priority.LOW, Priority.NORMAL):
                 batches = [batch for batch in window.batches if (batch.channel, batch.priority) == (channel, priority)]
                 slots = self._slots(window, channel, priority, shares)
                 demands = [Demand(b.id, b.owner_id, self._wanted(window, b, used_by_provider, now)) for b in batches]
                 given = fair_shares(slots, demands, self._last_served)
-                self._bound_by_limits(batches, given, permits_left, now)
+                self._bound_by_limits(batches, given, permits_left, waiting, now)
                 for batch in batches:
                     taken = given.get(batch.id, 0)
                     used_by_provider[batch.provider] = used_by_provider.get(batch.provider, 0) + taken
@@ -113,16 +117,23 @@ class Allotment:
         return max(0, min(ceilings) - window.leased_by_provider.get(alias, 0))
 
     def _bound_by_limits(
-        self, batches: Iterable[Runnable], given: dict[int, int], left: dict[str, int], now: float
+        self,
+        batches: Iterable[Runnable],
+        given: dict[int, int],
+        left: dict[str, int],
+        waiting: Mapping[str, int],
+        now: float,
     ) -> None:
         """Batches that share a limit share its pace as well, across priorities; those served longest ago first."""
         for batch in sorted(batches, key=lambda batch: self._last_served.get(batch.id, 0.0)):
             for limit in _limits(batch):
-                left.setdefault(limit.name, self._paces.get(limit.name, limit.per_second, now).available(now))
-            room = min((left[limit.name] for limit in _limits(batch)), default=None)
-            if room is None or batch.id not in given:
+                pace = self._paces.get(limit.name, limit.per_second, now)
+                room = max(2, int(limit.per_second * UNACCEPTED_SECONDS)) - waiting.get(limit.name, 0)
+                left.setdefault(limit.name, max(0, min(pace.available(now), room)))
+            allowed = min((left[limit.name] for limit in _limits(batch)), default=None)
+            if allowed is None or batch.id not in given:
                 continue
-            given[batch.id] = min(given[batch.id], room)
+            given[batch.id] = min(given[batch.id], allowed)
             for limit in _limits(batch):
                 left[limit.name] -= given[batch.id]
 
@@ -136,6 +147,15 @@ class Allotment:
         if limit is not None:
             size = min(size, max(1, int(limit.per_second * LIMITED_LEASE_SECONDS)))
         return Route(lane_name(batch.channel, batch.priority), batch.channel, batch.provider, size)
+
+
+def _waiting_by_limit(window: Window) -> Counter[str]:
+    """Items of each limit that no worker has taken yet."""
+    waiting = Counter[str]()
+    for batch in window.batches:
+        if number := window.unaccepted_by_batch.get(batch.id, 0):
+            waiting.update({limit.name: number for limit in _limits(batch)})
+    return waiting
 
 
 def _limits(batch: Runnable) -> tuple[Limit, ...]:

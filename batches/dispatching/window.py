@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.db import connection
 
@@ -48,6 +48,8 @@ class Window:
     leased_by_lane: Mapping[tuple[str, str], int]
     leased_by_provider: Mapping[str, int]
     reopening_in: Mapping[str, float]
+    unaccepted_by_batch: Mapping[int, int] = field(default_factory=dict)
+    """Items whose lease no worker has taken yet."""
 
     def kept_from_high(self, channel: str) -> int:
         """Slots of the ordinary priorities' minimum that they do not use yet."""
@@ -72,7 +74,8 @@ _BATCHES = """
        AND total > succeeded + failed + cancelled + unknown
 """
 _LEASES = """
-    SELECT lease.batch_id, lease.channel, lease.lane, lease.provider, sum(lease.remaining)::int
+    SELECT lease.batch_id, lease.channel, lease.lane, lease.provider, sum(lease.remaining)::int,
+           COALESCE(sum(lease.remaining) FILTER (WHERE lease.worker = ''), 0)::int
       FROM batches_lease AS lease GROUP BY 1, 2, 3, 4
 """
 _WORKERS = f"""
@@ -97,9 +100,11 @@ def read_window() -> Window:
         cursor.execute(_ACCOUNTS)
         accounts = dict(cursor.fetchall())
     by_batch, by_lane, by_provider = Counter[int](), Counter[tuple[str, str]](), Counter[str]()
-    for batch_id, channel, lane, provider, remaining in leases:
+    unaccepted = Counter[int]()
+    for batch_id, channel, lane, provider, remaining, waiting in leases:
         by_batch[batch_id] += remaining
+        unaccepted[batch_id] += waiting
         by_provider[provider] += remaining
         by_lane[channel, lane.rpartition(".")[2]] += remaining
     capacity = {channel: sum(each.get(channel, 0) for each in capacities) for channel in Channel.values}
-    return Window(batches, capacity, len(capacities), by_batch, by_lane, by_provider, accounts)
+    return Window(batches, capacity, len(capacities), by_batch, by_lane, by_provider, accounts, unaccepted)

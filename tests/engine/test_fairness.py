@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from django.db import connection
@@ -58,6 +59,27 @@ def test_batches_of_all_priorities_share_the_pace_of_one_limit(
 
     assert sum(shares.values()) == 10
     assert shares == {1: 10}, "the most urgent first"
+
+
+def test_no_more_of_a_limit_waits_in_the_queue_than_workers_will_take_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slow workers would find only expired leases: measured as 0.3 messages a second where 8 were allowed."""
+    from batches.dispatching import allotment
+    from batches.limits import Limit
+
+    monkeypatch.setattr(allotment, "_limits", lambda _: (Limit("sms:shared", 8.0),))
+    decided = Allotment()
+    now = time.monotonic()
+    decided.shares(window(runnable(1, "high")), now)
+
+    def given(*unaccepted: int) -> int:
+        batches = window(runnable(1, "high"), runnable(2, "high"))
+        crowded = replace(batches, unaccepted_by_batch=dict(enumerate(unaccepted, start=1)))
+        return sum(decided.shares(crowded, now + 10.0)[0].values())
+
+    assert given(0, 0) == 4  # half a second's worth: what the pace allows
+    assert given(7, 5) == 4  # two seconds' worth may wait
+    assert given(7, 8) == 1
+    assert given(16, 16) == 0
 
 
 @pytest.mark.django_db(transaction=True)
