@@ -292,7 +292,9 @@ def report(measured: Measured) -> str:
         "",
         f"### Search over HTTP among {measured.records:,} records of one owner",
         "",
-        "| query | ms (median, least to most) | found (at most the newest 500 are ranked for all words, 100 for one) |",
+        "Of very many matches the newest 300 with all words, and 50 for each word, are ranked and counted.",
+        "",
+        "| query | ms (median, least to most) | found |",
         "|---|---|---|",
     ]
     lines += [f"| {one.name} | {span(one.milliseconds)} | {one.total} |" for one in measured.searched]

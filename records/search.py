@@ -31,9 +31,9 @@ from records.time_limit import TimeLimit
 from records.words import Meanings, meanings_of
 
 DEFAULT_RESULTS = 10
-MOST_CANDIDATES = 500
+MOST_CANDIDATES = 300
 """Of the matches with all words so many, the newest, are ranked."""
-MOST_PARTIAL_CANDIDATES = 100
+MOST_PARTIAL_CANDIDATES = 50
 """And for each word so many with that word."""
 BASE, COVERAGE, RANK = 0.6, 0.3, 0.1
 
@@ -85,7 +85,7 @@ class StemQuery(SearchQuery):
 def search(owner_id: int, request: SearchRequest, *, limit: TimeLimit) -> Found:
     """The owner's memories that match best. Raises :class:`InvalidInput` for filters that make no sense."""
     started = time.monotonic()
-    with limit.transaction():
+    with limit.transaction(durable=False):  # all that it writes is that there was a search
         words = meanings_of(owner_id, request.query)
         rows = list(matches(owner_id, request, words)) if words else []
         notations = [_notation(word) for word in words] if request.with_passages else []

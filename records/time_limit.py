@@ -35,18 +35,22 @@ class TimeLimit:
         return self._end - time.monotonic()
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[Beginning]:
-        """A transaction (within another one a savepoint) whose statements Postgres ends when the time is over."""
+    def transaction(self, *, durable: bool = True) -> Iterator[Beginning]:
+        """A transaction (within another one a savepoint) whose statements Postgres ends when the time is over.
+
+        One that is not durable does not wait for the disk: a crash of Postgres within a second may undo it.
+        """
         milliseconds = int(self.left * 1000)
         if milliseconds < 1:
             raise TimeIsUp
         within_another = connection.in_atomic_block
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(
-                "SELECT now(), pg_current_xact_id()::text, set_config('statement_timeout', %s, true)",
-                [str(milliseconds)],
+                "SELECT now(), pg_current_xact_id()::text, set_config('statement_timeout', %s, true), "
+                "set_config('synchronous_commit', coalesce(%s, current_setting('synchronous_commit')), true)",
+                [str(milliseconds), None if durable or within_another else "off"],
             )
-            now, number, _ = cursor.fetchone()
+            now, number, _, _ = cursor.fetchone()
             yield Beginning(now, number)
             if within_another:  # what it does afterwards is not ours to hurry
                 cursor.execute("SET LOCAL statement_timeout TO DEFAULT")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -18,7 +17,8 @@ MOST_WORDS = 10
 LEAST_SIMILARITY = 0.25
 """By trigrams: "reciev" and "receiv" are alike by 0.27."""
 MOST_MEANT = 3
-LONGEST_WORD = 32
+SHORTEST_WORD, LONGEST_WORD = 3, 32
+"""What the triggers on the records note; a number is never taken for misspelt."""
 SINCE_LAST_SWEEP = timedelta(hours=25)
 
 
@@ -36,26 +36,27 @@ Meanings = tuple[Meaning, ...]
 
 def meanings_of(owner_id: int, query: str) -> list[Meanings]:
     """One entry for each word of the query that carries meaning; none for "the"."""
-    stems = _stems(query)
-    unknown = _unknown(owner_id, stems)
-    return [_meant(owner_id, stem) if stem in unknown else (Meaning(stem, 1.0),) for stem in stems]
+    return [
+        (Meaning(stem, 1.0),) if known or not _may_be_misspelt(stem) else _meant(owner_id, stem)
+        for stem, known in _stems(owner_id, query)
+    ]
 
 
-def _stems(query: str) -> list[str]:
+def _stems(owner_id: int, query: str) -> list[tuple[str, bool]]:
+    """The stems in their order, and whether any record has them."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT lexeme FROM unnest(to_tsvector(%s::regconfig, %s)) ORDER BY positions[1], lexeme LIMIT %s",
-            [SEARCH_CONFIGURATION, query, MOST_WORDS],
+            "SELECT stem.lexeme, EXISTS ("
+            "SELECT 1 FROM records_word AS word WHERE word.owner_id = %s AND word.text = stem.lexeme) "
+            "FROM unnest(to_tsvector(%s::regconfig, %s)) AS stem ORDER BY stem.positions[1], stem.lexeme LIMIT %s",
+            [owner_id, SEARCH_CONFIGURATION, query, MOST_WORDS],
         )
-        return [row[0] for row in cursor.fetchall()]
+        return list(cursor.fetchall())
 
 
-def _unknown(owner_id: int, stems: Sequence[str]) -> set[str]:
-    """Those of letters that are in no record. A number is never taken for misspelt."""
-    words = {stem for stem in stems if len(stem) <= LONGEST_WORD and stem.isalpha() and len(stem) > 2}
-    if not words:
-        return set()
-    return words - set(Word.objects.filter(owner_id=owner_id, text__in=words).values_list("text", flat=True))
+def _may_be_misspelt(stem: str) -> bool:
+    """Whether records note such a word at all: it is of letters, and neither very short nor very long."""
+    return SHORTEST_WORD <= len(stem) <= LONGEST_WORD and stem.isalpha()
 
 
 def _meant(owner_id: int, stem: str) -> Meanings:
