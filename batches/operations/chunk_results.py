@@ -53,4 +53,3 @@ def store_csv(batch: Batch, name: str, header: Sequence[str], rows: Iterable[Seq
         text.flush()
         text.detach()
         return store_result(batch, name, CSV_TYPE, File(spooled, name=name))
-
