@@ -33,11 +33,16 @@ def cell_of(value: Any) -> str | int | float | bool:
         return value
     if isinstance(value, int) and abs(value) <= EXACT_INTEGER:
         return value
-    if isinstance(value, float) and float(f"{value:.16G}") == value:
+    if isinstance(value, float) and is_exact(value):
         return value
     if isinstance(value, str) and value and not _reads_as_json(value):
         return value
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def is_exact(number: float) -> bool:
+    """Whether a sheet of XLSX, which keeps sixteen digits, keeps this number."""
+    return float(f"{number:.16G}") == number
 
 
 def value_of(cell: Any) -> Any:

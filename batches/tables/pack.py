@@ -13,7 +13,7 @@ from typing import Any
 from xlsxwriter import Workbook
 from xlsxwriter.worksheet import Worksheet
 
-from batches.tables.cells import neutral
+from batches.tables.cells import is_exact, neutral
 from batches.tables.child import answer_request
 from batches.tables.rows import UnreadableTable
 from batches.tables.sheet import MOST_ROWS, fitted
@@ -41,8 +41,10 @@ def _write_row(sheet: Worksheet, number: int, row: dict[str, Any], columns: list
         cell = spreadsheet_cell(row, column)
         if isinstance(cell, bool):
             sheet.write_boolean(number, index, cell)
-        elif isinstance(cell, int | float):
+        elif isinstance(cell, int) or (isinstance(cell, float) and is_exact(cell)):
             sheet.write_number(number, index, cell)
+        elif isinstance(cell, float):
+            sheet.write_string(number, index, repr(cell))
         elif cell:
             sheet.write_string(number, index, fitted(cell))
 

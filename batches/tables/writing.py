@@ -33,10 +33,15 @@ def write_rows(output: IO[bytes], rows: Iterable[Mapping[str, Any]], *, form: st
     writer = csv.writer(text)
     count = 0
     for row in rows:
-        writer.writerow([spreadsheet_cell(row, column) for column in columns])
+        writer.writerow([_text(spreadsheet_cell(row, column)) for column in columns])
         count += 1
     text.detach()
     return count
+
+
+def _text(cell: str | int | float | bool) -> str | int | float:
+    """Truth as JSON spells it, not as Python does."""
+    return str(cell).lower() if isinstance(cell, bool) else cell
 
 
 def _write_lines(output: IO[bytes], rows: Iterable[Mapping[str, Any]]) -> int:

@@ -19,19 +19,17 @@ from batches.operations import CannotFinish, get_operation
 from batches.operations import import_records as module
 from batches.outcomes import Rejected, Snooze, Succeeded
 from batches.problems import InvalidInput
-from batches.tables import isolation
 from records.models import Record, Topic
+from tests.operations.by_hand import do_all_here
 from tests.operations.conftest import Answering
 from tests.operations.submitted import attempt_on, submitted
-from tests.tables.here import run_here
 
-pytestmark = pytest.mark.django_db(transaction=True)  # the operation gives connections back
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read the files in this process: tests/tables/test_isolation.py starts the others."""
-    monkeypatch.setattr(isolation, "run", run_here)
+    do_all_here(monkeypatch)
 
 
 def uploaded(owner: User, content: bytes, name: str = "records.csv") -> str:

@@ -1,0 +1,154 @@
+"""Old records go (document 004's cleanup operations): those that match filters and were left alone for so long.
+
+An item is a chunk of records, deleted by one transaction that also keeps the item's receipt, so that the count stays
+right whatever dies. What does not match any more when its chunk runs, because somebody has changed it since, stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db.models import Max, Min
+from django.utils import timezone
+
+from batches import audit
+from batches.api.shapes import instant
+from batches.models import AuditEntry, Batch
+from batches.once import NotOurs, once
+from batches.operations.base import Attempt, Operation
+from batches.operations.batch_options import read_description, read_name, read_options
+from batches.operations.chunk_results import totals
+from batches.operations.matching_records import matching, read_filters, without_database_later
+from batches.operations.payload import Fields, Problems
+from batches.operations.record_chunks import chunks_among, next_chunks_among, place
+from batches.options import ItemPage, NewBatch
+from batches.outcomes import Outcome, Snooze, Succeeded
+from batches.states import Channel
+from records.querysets import RecordQuerySet
+
+NAME = "cleanup"
+AUDITED = "delete_records"
+CONCURRENCY = 2
+"""Chunks at once: deleting is work for Postgres alone, and others want it too."""
+AGES = {"created": "created_at", "updated": "updated_at"}
+LONGEST_DAYS = 36_500
+SHOWN_ROWS = 10
+LONGEST_SHOWN = 200
+
+
+class CleanupRecords(Operation):
+    """A chunk of records, deleted."""
+
+    name: ClassVar[str] = NAME
+    channel: ClassVar[Channel] = Channel.DATA
+    summary: ClassVar[str] = "Deletes the records that match filters and an age; try it with dryRun first."
+    accepts: ClassVar[Mapping[str, str]] = {
+        "filters": "Which records: fields or names of the metadata, and what they must be.",
+        "olderThanDays": "Only those that are older.",
+        "age": "Since when: updated (the default) or created.",
+        "all": "Must be true to delete without filters and age.",
+    }
+    uses_database: ClassVar[bool] = True
+    finishes: ClassVar[bool] = True
+
+    def build(self, owner_id: int, payload: Mapping[str, Any]) -> NewBatch:
+        """Filters and age; one of them, or ``"all": true``."""
+        problems = Problems()
+        fields = Fields(payload, problems)
+        filters = read_filters(fields)
+        days = fields.integer("olderThanDays", minimum=0, maximum=LONGEST_DAYS)
+        age = fields.choice("age", choices=list(AGES), default="updated")
+        everything = fields.boolean("all", default=False)
+        name, description = read_name(fields), read_description(fields)
+        options = read_options(fields, concurrency=CONCURRENCY, retries=settings.BATCH_MAX_RETRIES)
+        fields.refuse_unknown()
+        if not filters and days is None and not everything:
+            message = "Say which records: filters, olderThanDays, or both. To delete all records, say so with all."
+            problems.add("filters", message, "required")
+        problems.raise_if_any()
+        before = None if days is None else (timezone.now() - timedelta(days=days)).isoformat()
+        parameters = {"filters": filters, "age": AGES[age], "before": before}
+        return NewBatch(
+            operation=NAME,
+            provider="",
+            items=(),
+            parameters=parameters,
+            options=options,
+            name=name or "Cleanup of records",
+            description=description,
+            warnings=fields.warnings,
+            source=chunks_among(_doomed(owner_id, parameters)),
+        )
+
+    def next_items(
+        self, owner_id: int, parameters: Mapping[str, Any], cursor: Mapping[str, Any], most: int
+    ) -> ItemPage:
+        """Chunks of what is to go."""
+        return next_chunks_among(_doomed(owner_id, parameters), cursor, most)
+
+    def preview(self, owner_id: int, new: NewBatch) -> Mapping[str, Any]:
+        """How many records would go, how old they are, and the first of them."""
+        doomed = _doomed(owner_id, new.parameters)
+        age = new.parameters["age"]
+        span = doomed.order_by().aggregate(oldest=Min(age), newest=Max(age))
+        fields = ("public_id", "key", "kind", "status", "title", "created_at", "updated_at")
+        shown = [
+            {
+                "id": public_id,
+                "key": key,
+                "kind": kind,
+                "status": status,
+                "title": title[:LONGEST_SHOWN],
+                "createdAt": instant(created_at),
+                "updatedAt": instant(updated_at),
+            }
+            for public_id, key, kind, status, title, created_at, updated_at in doomed.order_by("pk").values_list(
+                *fields
+            )[:SHOWN_ROWS]
+        ]
+        return {
+            "total": doomed.count(),
+            "oldest": instant(span["oldest"]),
+            "newest": instant(span["newest"]),
+            "items": shown,
+        }
+
+    @without_database_later
+    def run(self, attempt: Attempt) -> Outcome:
+        """Delete the chunk's records, once."""
+        try:
+            with place():
+                return Succeeded(once(attempt.item_id, partial(_delete_chunk, attempt)))
+        except NotOurs:
+            return Snooze()  # nobody waits for this attempt any more
+
+    def finish(self, batch: Batch) -> Mapping[str, Any]:
+        """Add up the chunks, and leave an audit row."""
+        deleted = totals(batch, ("deleted",))["deleted"]
+        parameters = batch.parameters
+        details = {"deleted": deleted, "filters": sorted(parameters["filters"]), "before": parameters["before"]}
+        if not AuditEntry.objects.filter(batch=batch, action=AUDITED, details=details).exists():  # of an earlier try
+            audit.record(AUDITED, batch, actor_id=batch.owner_id, **details)
+        return {"deleted": deleted}
+
+
+def _doomed(owner_id: int, parameters: Mapping[str, Any]) -> RecordQuerySet:
+    records = matching(owner_id, parameters["filters"])
+    if parameters["before"] is None:
+        return records
+    before = datetime.fromisoformat(parameters["before"]).astimezone(UTC)
+    return records.filter(**{f"{parameters['age']}__lt": before})
+
+
+def _delete_chunk(attempt: Attempt) -> dict[str, Any]:
+    """Locks in the order of the ids, as everybody who changes several records takes them."""
+    stretch = _doomed(attempt.owner_id, attempt.parameters).filter(
+        pk__gt=attempt.input["after"], pk__lte=attempt.input["through"]
+    )
+    locked = stretch.order_by("pk").select_for_update(of=("self",)).values_list("pk", flat=True)
+    deleted, _ = matching(attempt.owner_id, {}).filter(pk__in=list(locked)).delete()
+    return {"deleted": deleted}
