@@ -45,6 +45,8 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "channels",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "providers",
     "batches",
     "records",
@@ -149,6 +151,27 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "EXCEPTION_HANDLER": "batches.api.errors.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "DEFAULT_SCHEMA_CLASS": "batches.api.openapi.DescribedSchema",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "batchsite",
+    "DESCRIPTION": "Very large batches of calls to the outside world: nothing is lost, no limit is broken.",
+    "VERSION": VERSION,
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "PREPROCESSING_HOOKS": ["batches.api.openapi.without_slashes"],
+    "POSTPROCESSING_HOOKS": [],
+    "APPEND_COMPONENTS": {
+        "securitySchemes": {
+            "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key: see `/api/keys`."},
+            "session": {"type": "apiKey", "in": "cookie", "name": "sessionid"},
+        }
+    },
+    # Its assets are ours to serve.
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "persistAuthorization": False, "validatorUrl": None},
 }
 
 # --- Logs: named events with ids, never a message text, a number, a key or a query string -----------
@@ -184,6 +207,8 @@ IMPORT_MAX_ROWS = environment.integer("IMPORT_MAX_ROWS", 1_000_000, minimum=1)
 IMPORT_MAX_UNPACKED_BYTES = environment.integer("IMPORT_MAX_UNPACKED_BYTES", 512 * 1024**2, minimum=1)
 OPERATIONS = {
     "annotate": "batches.operations.annotate.Annotate",
+    "cleanup": "batches.operations.cleanup_records.CleanupRecords",
+    "export": "batches.operations.export_records.ExportRecords",
     "import": "batches.operations.import_records.ImportRecords",
     "analyze_conversations": "batches.operations.analyze_conversations.AnalyzeConversations",
     "generate_images": "batches.operations.generate_images.GenerateImages",
