@@ -170,7 +170,10 @@ class Dispatcher:
             forget_silent(WORKER_FORGOTTEN_SECONDS)
         if window.workers == 0 or not window.batches:
             return
-        self._publish(rescue.claim_suspects(window.workers), now)
+        suspects = rescue.claim_suspects(window)
+        if suspects:
+            self._publish(suspects, now)
+            window = read_window()  # they take of the room of their batches
         while self._claim_once(window, now) >= claim.FULL_CLAIM and self._may_claim_more(now):
             window = read_window()
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from django.db import connection, transaction
@@ -20,6 +21,7 @@ from django.db.backends.utils import CursorWrapper
 
 from batches.accounts import is_idempotent
 from batches.dispatching.claim import SUSPECT_DEATHS, NewLease, write_leases
+from batches.dispatching.window import Window
 from batches.outcomes import Fault
 from batches.progress import BatchFacts
 from batches.running import record_statements as statements
@@ -122,31 +124,50 @@ _SUSPECTS = f"""
     SELECT item.id, item.batch_id, batch.channel, batch.provider, item.deaths
       FROM batches_item AS item JOIN batches_batch AS batch ON batch.id = item.batch_id
      WHERE item.status = 'pending' AND item.deaths >= {SUSPECT_DEATHS} AND item.due_at <= now()
-       AND batch.status = 'running'
+       AND batch.status = 'running' AND batch.provider <> ALL(%s) AND batch.id <> ALL(%s)
      ORDER BY item.deaths, item.batch_id, item.id
      LIMIT %s
        FOR UPDATE OF item SKIP LOCKED
 """
 
 
-def claim_suspects(workers: int) -> tuple[tuple[int, str], ...]:
-    """Lease suspects to the solo lane: never more solo leases under way than there are workers."""
+def claim_suspects(window: Window) -> tuple[tuple[int, str], ...]:
+    """Lease suspects to the solo lane: never more solo leases under way than there are workers.
+
+    What holds for every other item holds for them: a closed account is not called, a batch's concurrency is kept.
+    """
+    room = {
+        batch.id: batch.concurrency - window.leased_by_batch.get(batch.id, 0)
+        for batch in window.batches
+        if batch.concurrency is not None
+    }
+    full = [batch_id for batch_id, free in room.items() if free <= 0]
+    closed = [alias for alias, seconds in window.reopening_in.items() if seconds > 0]
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM batches_lease WHERE lane = %s", [SOLO_LANE])
-        free = workers - cursor.fetchone()[0]
+        free = window.workers - cursor.fetchone()[0]
         if free <= 0:
             return ()
-        cursor.execute(_SUSPECTS, [free * SOLO_GROUP])
-        leases: list[NewLease] = []
-        group: dict[tuple[int, str, str], list[int]] = {}
-        for item_id, batch_id, channel, provider, deaths in cursor.fetchall():
-            if deaths >= ALONE_DEATHS:
-                leases.append(NewLease(batch_id, SOLO_LANE, channel, provider, (item_id,)))
-            else:
-                group.setdefault((batch_id, channel, provider), []).append(item_id)
-        for (batch_id, channel, provider), ids in group.items():
-            leases += [
-                NewLease(batch_id, SOLO_LANE, channel, provider, tuple(ids[start : start + SOLO_GROUP]))
-                for start in range(0, len(ids), SOLO_GROUP)
-            ]
-        return write_leases(leases[:free])
+        cursor.execute(_SUSPECTS, [closed, full, free * SOLO_GROUP])
+        return write_leases(_solo_leases(cursor.fetchall(), room)[:free])
+
+
+def _solo_leases(suspects: Iterable[tuple[int, int, str, str, int]], room: dict[int, int]) -> list[NewLease]:
+    """Alone or in small groups, and of each batch no more than it has room for."""
+    leases: list[NewLease] = []
+    group: dict[tuple[int, str, str], list[int]] = {}
+    for item_id, batch_id, channel, provider, deaths in suspects:
+        if batch_id in room:
+            room[batch_id] -= 1
+            if room[batch_id] < 0:
+                continue
+        if deaths >= ALONE_DEATHS:
+            leases.append(NewLease(batch_id, SOLO_LANE, channel, provider, (item_id,)))
+        else:
+            group.setdefault((batch_id, channel, provider), []).append(item_id)
+    for (batch_id, channel, provider), ids in group.items():
+        leases += [
+            NewLease(batch_id, SOLO_LANE, channel, provider, tuple(ids[start : start + SOLO_GROUP]))
+            for start in range(0, len(ids), SOLO_GROUP)
+        ]
+    return leases

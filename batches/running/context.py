@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,11 +11,22 @@ from typing import Any
 from batches.backoff import RetryPolicy
 from batches.limits import Limit, limits_of
 from batches.models import Batch
-from batches.operations import Operation, get_operation
+from batches.operations import Operation, get_operation, operation_names
 from providers.base import NOBODY, Provider
-from providers.registry import get_provider
+from providers.registry import get_provider, provider_aliases
+
+logger = logging.getLogger(__name__)
 
 FRESH_SECONDS = 2.0
+
+
+class Misconfigured(Exception):
+    """This process does not know the batch's operation or provider, or has no key; another may, and so may this one
+    after its next start. ``policy``: how long the batch's items wait for that."""
+
+    def __init__(self, policy: RetryPolicy) -> None:
+        super().__init__("the batch's operation or provider cannot be used here")
+        self.policy = policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +57,10 @@ class Contexts:
         self._contexts: dict[int, BatchContext] = {}
 
     def get(self, batch_id: int) -> BatchContext:
-        """The batch's context, at most two seconds old. Raises ``Batch.DoesNotExist`` when it was deleted."""
+        """The batch's context, at most two seconds old.
+
+        Raises :class:`Misconfigured`, and ``Batch.DoesNotExist`` when it was deleted.
+        """
         context = self._contexts.get(batch_id)
         if context is None or time.monotonic() - context.read_at > FRESH_SECONDS:
             context = self._contexts[batch_id] = read(batch_id)
@@ -59,22 +74,41 @@ class Contexts:
 
 
 def read(batch_id: int) -> BatchContext:
-    """Read a batch's context from the database."""
+    """Read a batch's context from the database. Raises as :meth:`Contexts.get`."""
     batch = Batch.objects.get(pk=batch_id)
-    provider = get_provider(batch.provider) if batch.provider else NOBODY
+    policy = RetryPolicy(
+        max_retries=batch.max_retries,
+        window_seconds=batch.retry_window_seconds,
+        backoff_seconds=batch.backoff_ms / 1000 if batch.backoff_ms is not None else None,
+    )
+    try:
+        operation = get_operation(batch.operation)
+        provider = get_provider(batch.provider) if batch.provider else NOBODY
+    except Exception as error:  # whatever somebody's operation or adapter raises where it is made
+        raise Misconfigured(policy) from error
     return BatchContext(
         batch_id=batch.pk,
         owner_id=batch.owner_id,
         channel=batch.channel,
-        operation=get_operation(batch.operation),
+        operation=operation,
         provider=provider,
         parameters=batch.parameters,
-        policy=RetryPolicy(
-            max_retries=batch.max_retries,
-            window_seconds=batch.retry_window_seconds,
-            backoff_seconds=batch.backoff_ms / 1000 if batch.backoff_ms is not None else None,
-        ),
+        policy=policy,
         timeout_seconds=batch.timeout_ms / 1000,
         limits=limits_of(batch, provider),
         read_at=time.monotonic(),
     )
+
+
+def prepare() -> None:
+    """Import every operation and make every provider now.
+
+    Where the first batch of a kind does it, all calls of the process stand still for up to a second: messages miss
+    their slots. What cannot be made is said once here, and again by each batch that needs it.
+    """
+    made = [(get_operation, name) for name in operation_names()] + [(get_provider, name) for name in provider_aliases()]
+    for make, name in made:
+        try:
+            make(name)
+        except Exception as error:
+            logger.warning("%r cannot be used by this worker: %s", name, type(error).__name__)

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import Error, connection
 
 from batches.progress import BatchFacts, publisher
+from batches.running import context
 from batches.running.changes import Change
 from batches.running.progress_watch import ProgressWatch
 from batches.running.recorder import Recorder
@@ -35,6 +36,7 @@ class Engine:
 
     def start(self) -> None:
         """Begin to accept leases."""
+        context.prepare()
         self.recorder.start()
         self.watch.start()
         logger.info("Engine %s started", self.boot_id)

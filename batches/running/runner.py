@@ -9,14 +9,14 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import gevent
 import redis
 from django.conf import settings
-from django.db import Error, InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection
 from gevent.event import Event
 from gevent.lock import Semaphore
 from gevent.pool import Pool
@@ -27,7 +27,7 @@ from batches.operations import Attempt
 from batches.outcomes import Fault, Outcome, Rejected, Retry, Snooze, Unknown, outcome_of_error
 from batches.running import leases
 from batches.running.changes import Change, Held, change_of, closed_seconds
-from batches.running.context import BatchContext, Contexts
+from batches.running.context import BatchContext, Contexts, Misconfigured
 from batches.running.departures import (
     NO_PERMIT_SNOOZE_SECONDS,
     Departing,
@@ -48,7 +48,11 @@ logger = logging.getLogger(__name__)
 DEADLINE_GRACE_SECONDS = 1.0
 
 NO_ANSWER = Fault(ErrorCategory.TIMEOUT, "deadline_exceeded", "The call did not end before its deadline.")
-MISCONFIGURED = Fault(ErrorCategory.INTERNAL, "misconfigured", "No worker knows this operation and provider.")
+MISCONFIGURED = Fault(
+    ErrorCategory.INTERNAL,
+    "misconfigured",
+    "The worker does not know this operation or provider, or has no key for it.",
+)
 STOPPED = Fault(ErrorCategory.INTERNAL, "worker_stopped", "The worker stopped before the answer came.")
 
 
@@ -124,11 +128,14 @@ class Runner:
             return
         try:
             context = self._contexts.get(accepted.batch_id)
+        except Misconfigured as error:
+            logger.error("Lease %d of batch %d: %s: %s", held.id, held.batch_id, error, type(error.__cause__).__name__)
+            self._leave_to_others(held, waiting, error.policy)
+            return
         except Exception as error:
-            # Later, when the database is back; never, when this worker lacks the provider.
-            logger.error("Lease %d of batch %d cannot run: %s", held.id, held.batch_id, type(error).__name__)
-            later = Snooze(NO_PERMIT_SNOOZE_SECONDS)
-            self._give_back(held, waiting, later if isinstance(error, Error) else Rejected(MISCONFIGURED))
+            # The database is away, or the batch is gone, and then nothing can be written of it either.
+            logger.warning("Lease %d of batch %d cannot run: %s", held.id, held.batch_id, type(error).__name__)
+            self._give_back(held, waiting, Snooze(NO_PERMIT_SNOOZE_SECONDS))
             return
         finally:
             connection.close()
@@ -150,6 +157,15 @@ class Runner:
     def _give_back(self, held: HeldLease, waiting: list[LeasedItem], outcome: Outcome) -> None:
         while waiting:
             self._record(change_of(outcome, _stranger(held, waiting.pop())))
+
+    def _leave_to_others(self, held: HeldLease, waiting: list[LeasedItem], policy: RetryPolicy) -> None:
+        """Back for a worker that knows how, later and later; an error that staff sees, which spends only the window."""
+        patient = replace(policy, max_retries=None, backoff_seconds=None)
+        while waiting:
+            item = waiting.pop()
+            mine = replace(_stranger(held, item), policy=patient)
+            change = change_of(Retry(MISCONFIGURED), mine, elapsed_seconds=item.elapsed_seconds)
+            self._record(replace(change, failures=0))
 
     def _wait_for(self, held: HeldLease) -> None:
         while held.remaining > 0 and not self.stopping.is_set() and not self._watch.is_lost(held):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,9 +14,11 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from batches.dispatching import leader, rescue
+from batches.dispatching.claim import SUSPECT_DEATHS
 from batches.dispatching.leader import Leadership
 from batches.dispatching.rescue import ALONE_DEATHS, POISON_DEATHS, SOLO_GROUP
-from batches.models import BatchHistogram, Item, ItemError, Lease
+from batches.dispatching.window import read_window
+from batches.models import BatchHistogram, Item, ItemError, Lease, ProviderAccount
 from batches.running import leases
 from batches.running.recorder import write
 from batches.states import SOLO_LANE
@@ -30,6 +34,7 @@ from tests.engine.ledger import (
     new_batch,
     statuses,
 )
+from tests.engine.scripted import REPEATABLE
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -158,22 +163,27 @@ def die(batch_of: int = 1) -> None:
     rescue.rescue()
 
 
+def claim_suspects(workers: int) -> tuple[tuple[int, str], ...]:
+    """As the dispatcher does with so many workers."""
+    return rescue.claim_suspects(replace(read_window(), workers=workers))
+
+
 def test_suspicion_narrows_until_a_poison_item_stands_alone() -> None:
     batch = new_batch(40)
     for _ in range(2):
         lease(batch)
         die()
-    rescue.claim_suspects(workers=4)
+    claim_suspects(4)
     assert set(Lease.objects.values_list("lane", "size")) == {(SOLO_LANE, SOLO_GROUP), (SOLO_LANE, 15)}
     die()
     assert set(deaths()) == {ALONE_DEATHS}
-    rescue.claim_suspects(workers=4)
+    claim_suspects(4)
     assert list(Lease.objects.values_list("size", flat=True)) == [1] * 4
     die()
     poisoned = Item.objects.filter(deaths=ALONE_DEATHS + 1)
     assert poisoned.count() == 4
     Item.objects.filter(deaths=ALONE_DEATHS).delete()
-    rescue.claim_suspects(workers=1)
+    claim_suspects(1)
     die()
     failed = Item.objects.get(status="failed")
     assert (failed.deaths, failed.error_code) == (POISON_DEATHS, "poison")
@@ -185,16 +195,36 @@ def test_there_are_never_more_solo_leases_than_workers(workers: int) -> None:
     batch = new_batch(10)
     Item.objects.update(deaths=ALONE_DEATHS)
     for _ in range(3):
-        rescue.claim_suspects(workers)
+        claim_suspects(workers)
     assert Lease.objects.filter(lane=SOLO_LANE).count() == workers
     assert statuses(batch).count("running") == workers
+
+
+@pytest.mark.parametrize("deaths", [SUSPECT_DEATHS, ALONE_DEATHS])
+def test_suspects_keep_to_the_concurrency_of_their_batch(deaths: int) -> None:
+    narrow, wide = new_batch(10, concurrency=3), new_batch(10)
+    lease(narrow, 1)
+    Item.objects.filter(status="pending").update(deaths=deaths)
+    for _ in range(3):
+        claim_suspects(30)
+    assert statuses(narrow).count("running") == 3
+    assert statuses(wide).count("running") == 10
+
+
+def test_suspects_wait_for_a_closed_account() -> None:
+    new_batch(2)
+    Item.objects.update(deaths=ALONE_DEATHS)
+    account = ProviderAccount.objects.create(alias=REPEATABLE, closed_until=timezone.now() + timedelta(seconds=60))
+    assert claim_suspects(2) == ()
+    account.delete()
+    assert len(claim_suspects(2)) == 2
 
 
 @pytest.mark.parametrize("status", ["paused", "pending"])
 def test_suspects_of_a_batch_that_does_not_run_wait(status: str) -> None:
     new_batch(2, status=status)
     Item.objects.update(deaths=ALONE_DEATHS)
-    assert rescue.claim_suspects(2) == ()
+    assert claim_suspects(2) == ()
 
 
 class Rival:

@@ -74,8 +74,8 @@ def test_batches_that_share_a_limit_share_its_pace(running: Dispatcher, settings
 
 def test_suspects_travel_the_solo_lane(running: Dispatcher, messages: Messages) -> None:
     worker(ai=100)
-    new_batch(3)
+    new_batch(5)
     Item.objects.filter(position=1).update(deaths=3)
     running.tick()
-    assert sorted(Lease.objects.values_list("lane", "size")) == [("ai.normal", 2), ("solo", 1)]
-    assert len(messages.sent) == 2
+    assert sorted(Lease.objects.values_list("lane", "size")) == [("ai.normal", 2), ("ai.normal", 2), ("solo", 1)]
+    assert len(messages.sent) == 3

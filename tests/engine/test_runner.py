@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import gevent
@@ -9,16 +10,16 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
-from batches.models import Lease, Worker
+from batches.models import Item, ItemError, Lease, Worker
 from batches.operations.base import Attempt
 from batches.outcomes import Outcome
-from batches.running import runner
+from batches.running import context, runner
 from batches.running.context import Contexts
 from batches.running.engine import Engine
 from batches.states import SOLO_LANE
 from tests.engine.conftest import until
 from tests.engine.ledger import assert_counters, assert_no_lease, items, lease, new_batch, statuses
-from tests.engine.scripted import Script, succeed, take
+from tests.engine.scripted import REPEATABLE, Script, succeed, take
 from tests.engine.worker import finish, run
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -64,11 +65,41 @@ def test_a_message_that_comes_twice_runs_nothing_twice(engine: Engine, scripted:
 
 
 @pytest.mark.parametrize("fields", [{"provider": "removed"}, {"operation": "removed"}])
-def test_what_this_worker_cannot_run_is_rejected(engine: Engine, fields: dict[str, str]) -> None:
-    batch = new_batch(2, **fields)
+def test_what_this_worker_cannot_run_waits_for_one_that_can(
+    engine: Engine, scripted: Script, settings: Any, fields: dict[str, str]
+) -> None:
+    batch = new_batch(2, max_retries=0, backoff_ms=1, **fields)
+    for attempts in (1, 2, 3):
+        Item.objects.update(due_at=timezone.now())
+        finish(engine, batch)
+        (item, _) = items(batch)
+        assert (item.status, item.attempts, item.failures) == ("pending", attempts, 0)
+        assert (item.due_at - timezone.now()).total_seconds() > 2 ** (attempts - 1) - 1  # later and later
+    assert set(ItemError.objects.values_list("code", "count")) == {("misconfigured", 3)}
+    settings.OPERATIONS = {**settings.OPERATIONS, "removed": settings.OPERATIONS["scripted"]}
+    settings.PROVIDERS = {**settings.PROVIDERS, "removed": settings.PROVIDERS[REPEATABLE]}
+    Item.objects.update(due_at=timezone.now())
+    finish(engine, batch)
+    assert_counters(batch, succeeded=2)
+
+
+def test_what_no_worker_can_run_fails_at_the_end_of_its_window(engine: Engine) -> None:
+    batch = new_batch(2, provider="removed", retry_window_seconds=3600)
+    Item.objects.update(attempts=40, first_attempt_at=timezone.now() - timedelta(seconds=3550))
     finish(engine, batch)
     assert_counters(batch, failed=2)
     assert items(batch)[0].error_code == "misconfigured"
+
+
+def test_a_worker_makes_all_it_can_before_it_begins(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    made: list[str] = []
+    monkeypatch.setattr(context, "get_provider", made.append)
+    settings.OPERATIONS = {**settings.OPERATIONS, "broken": "no.such.Module"}
+    context.prepare()
+    assert made == list(settings.PROVIDERS)
+    assert "'broken' cannot be used by this worker: ModuleNotFoundError" in caplog.text
 
 
 def test_a_batch_that_cannot_be_read_now_is_tried_later(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from django.contrib.auth import get_user_model
 
 from batches.connections import redis_client
 from batches.models import Batch
+from batches.running.departures import LARGEST_TOLERANCE_SECONDS
 from batches.services import submit_batch
 from tests.engine_fixture import Engine
 from tests.faults.campaign import assert_counters_equal_rows, busiest_second, message_batch, wait_until
@@ -47,7 +48,9 @@ class Disturbance:
 
 CROWDED = Disturbance(seconds=10, stop_every_seconds=(0.5, 2.0), flush_every_seconds=2.5, least=0.5)
 USUAL = Disturbance(seconds=90, stop_every_seconds=(3.0, 6.0), flush_every_seconds=20.0, least=0.9)
-LEAST_UNDISTURBED = 0.85
+AHEAD_SECONDS = LARGEST_TOLERANCE_SECONDS + 0.05
+"""However long the span: over three minutes that is 0.2 %."""
+LEAST_UNDISTURBED = 0.75
 """On a machine that does ten other things a call may miss its slot; ``bin/bench sms`` measures on a quiet one."""
 
 
@@ -55,12 +58,14 @@ LEAST_UNDISTURBED = 0.85
 class Rate:
     """What the sandbox saw of one priority: messages a second, and its fullest sliding second.
 
+    ``ahead_seconds``: by how much the last message came before its time; the first one may have been late.
     The last tenth is left out of the former: where few messages are left they may all be in one stopped worker.
     """
 
     limit: float
     per_second: float
     busiest_second: int
+    ahead_seconds: float
 
     @property
     def share(self) -> float:
@@ -86,8 +91,9 @@ def campaigns(sandbox: SandboxServer, engine: Engine, seconds: float) -> dict[st
         assert_counters_equal_rows(batch)
         assert batch.succeeded == batch.total
         most = instants[: len(instants) * 9 // 10]
-        per_second = (len(most) - 1) / (most[-1] - most[0])
-        rates[priority] = Rate(RATES[priority], per_second, busiest_second(instants))
+        span = most[-1] - most[0]
+        ahead = (len(most) - 1) / RATES[priority] - span
+        rates[priority] = Rate(RATES[priority], (len(most) - 1) / span, busiest_second(instants), ahead)
     assert len(entries) == sum(batch.total for batch in batches.values())
     return rates
 
@@ -98,7 +104,8 @@ def test_three_workers_hold_each_priority_to_its_rate(sandbox: SandboxServer, tm
         engine.start(workers=WORKERS)
         rates = campaigns(sandbox, engine, SECONDS)
     for priority, rate in rates.items():
-        assert LEAST_UNDISTURBED <= rate.share <= 1.005, (priority, rate)
+        assert rate.share >= LEAST_UNDISTURBED, (priority, rate)
+        assert rate.ahead_seconds <= AHEAD_SECONDS, (priority, rate)
         assert rate.busiest_second <= rate.limit + 1, (priority, rate)
 
 
@@ -115,7 +122,8 @@ def test_so_they_do_while_one_is_stopped_again_and_again_and_redis_emptied(
             rates = campaigns(sandbox, engine, disturbance.seconds)
     for priority, rate in rates.items():
         measure(f"{priority}: fullest second {rate.busiest_second}, percent of the limit", rate.share * 100)
-        assert disturbance.least <= rate.share <= 1.005, (priority, rate)
+        assert rate.share >= disturbance.least, (priority, rate)
+        assert rate.ahead_seconds <= AHEAD_SECONDS, (priority, rate)
         assert rate.busiest_second <= rate.limit + 1, (priority, rate)
 
 
