@@ -22,7 +22,7 @@ from jsonschema import (
 )
 from jsonschema.exceptions import ValidationError
 from jsonschema.protocols import Validator
-from jsonschema.validators import extend, validator_for
+from jsonschema.validators import extend
 from referencing import Registry, Resource
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import specification_with
@@ -70,7 +70,7 @@ def read_schema(value: object, path: str, problems: Problems, warnings: list[str
 
 def validator_of(schema: Mapping[str, Any]) -> Validator:
     """What compares documents with a schema that :func:`read_schema` accepted."""
-    draft = _with_our_keywords(validator_for(schema, default=Draft202012Validator))
+    draft = _with_our_keywords(_draft_of(schema))
     # An empty registry: what is not in the schema does not exist.
     return cast(Validator, draft(schema, format_checker=CHECKER, registry=Registry()))
 
@@ -85,9 +85,25 @@ def failures_of(validator: Validator, document: Any) -> list[Failure]:
         return [Failure("", SCHEMA, "A number is too large to be compared.")]
 
 
+def _name_of(draft: Any) -> str:
+    return str(draft.META_SCHEMA.get("$id") or draft.META_SCHEMA["id"])
+
+
+_BY_NAME: Mapping[str, Any] = {_name_of(draft).removesuffix("#"): draft for draft in DRAFTS}
+
+
+def _draft_of(schema: Mapping[str, Any]) -> Any:
+    """The draft that ``$schema`` names, the latest where it names none; None where it is none of ours."""
+    if "$schema" not in schema:
+        return Draft202012Validator
+    return _BY_NAME.get(str(schema["$schema"]).removesuffix("#"))
+
+
 @functools.cache
 def _with_our_keywords(draft: Any) -> Any:
-    return extend(draft, {name: check for name, check in KEYWORDS.items() if name in draft.VALIDATORS})
+    return extend(  # type: ignore[no-untyped-call]
+        draft, {name: check for name, check in KEYWORDS.items() if name in draft.VALIDATORS}
+    )
 
 
 def _failure(error: ValidationError) -> Failure:
@@ -99,8 +115,8 @@ def _failure(error: ValidationError) -> Failure:
 
 
 def _check(schema: dict[str, Any], path: str, problems: Problems, warnings: list[str]) -> None:
-    draft = validator_for(schema, default=None) if "$schema" in schema else Draft202012Validator
-    if draft not in DRAFTS:
+    draft = _draft_of(schema)
+    if draft is None:
         known = ", ".join(_name_of(one) for one in DRAFTS)
         problems.add(f"{path}.$schema", f"Must be one of {known}.", "unknown_draft")
         return
@@ -112,10 +128,6 @@ def _check(schema: dict[str, Any], path: str, problems: Problems, warnings: list
     if not wrong:
         _check_references(schema, draft, path, problems)
         warnings.extend(_unknown_formats(schema, path))
-
-
-def _name_of(draft: Any) -> str:
-    return str(draft.META_SCHEMA.get("$id") or draft.META_SCHEMA["id"])
 
 
 def _check_references(schema: dict[str, Any], draft: Any, path: str, problems: Problems) -> None:

@@ -147,7 +147,7 @@ def _check_set(change: Change, path: str, problems: Problems) -> None:
 def _check_value(field: str | None, value: object, path: str, problems: Problems) -> None:
     if found := list(document_problems(value, path)):
         problems.extend(found)
-    elif field in FIELDS and (fault := field_fault(field, value)):
+    elif field is not None and field in FIELDS and (fault := field_fault(field, value)):
         problems.add(path, *fault)
 
 
@@ -164,7 +164,7 @@ def _check_rename(change: Change, path: str, problems: Problems) -> None:
 
 def _check_remove(change: Change, path: str, problems: Problems) -> None:
     field = _check_field(change, path, problems)
-    if field in FIELDS and FIELDS[field].empty is None and not FIELDS[field].nullable:
+    if field is not None and field in FIELDS and FIELDS[field].empty is None and not FIELDS[field].nullable:
         problems.add(f"{path}.field", "Cannot be empty: set it to something else.", "read_only")
 
 
