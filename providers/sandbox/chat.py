@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from providers.sandbox import photos, schemas, texts
+from providers.sandbox import conversations, photos, schemas, texts
 from providers.sandbox.wire import Answer, Call, Request
 
 RATING = frozenset({"starRating", "colorLabel", "title", "description", "tags"})
@@ -186,5 +186,6 @@ def _content(question: Question, rating: dict[str, Any] | None) -> str:
     if rating is not None:
         known = rating if RATING & properties.keys() else None
     else:
-        known = texts.known_values(texts.document_in(question.text), properties) or None
+        document = texts.document_in(question.text)
+        known = texts.known_values(document, properties) | conversations.known_values(document, properties) or None
     return json.dumps(schemas.instance(question.schema, known))
