@@ -1,8 +1,10 @@
 """All routes."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
+
+from batches.api.schema import DocumentationView
 
 handler400 = "batches.api.errors.bad_request"
 handler403 = "batches.api.errors.permission_denied"
@@ -12,6 +14,7 @@ handler500 = "batches.api.errors.server_error"
 urlpatterns = [
     path("api/v1/", include("records.api.urls")),
     path("api/", include("batches.api.urls")),
+    re_path(r"^docs/?\Z", DocumentationView.as_view(), name="api-docs"),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     path("", include("batches.pages.urls")),

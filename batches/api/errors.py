@@ -21,7 +21,7 @@ from batches.problems import Conflict, InvalidInput, Problem
 
 logger = logging.getLogger(__name__)
 
-API_PREFIX = "/api/"
+API_PREFIX = "/api"
 
 
 class BodyTooLarge(exceptions.APIException):
@@ -113,30 +113,35 @@ def _log(exception: Exception, context: Mapping[str, Any]) -> None:
     logger.error("%s in %s %s\n%s", type(exception).__name__, method, path, frames)
 
 
+def _is_api(request: HttpRequest) -> bool:
+    """Whether a program asks, who wants no page: under ``/api``, or just that."""
+    return request.path == API_PREFIX or request.path.startswith(f"{API_PREFIX}/")
+
+
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """``handler400``."""
-    if request.path.startswith(API_PREFIX):
+    if _is_api(request):
         return _json(simple_body("The request is not acceptable.", "bad_request"), 400)
     return defaults.bad_request(request, exception)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """``handler403``."""
-    if request.path.startswith(API_PREFIX):
+    if _is_api(request):
         return _json(simple_body("You may not do this.", "permission_denied"), 403)
     return defaults.permission_denied(request, exception)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """``handler404``."""
-    if request.path.startswith(API_PREFIX):
+    if _is_api(request):
         return _json(simple_body("Not found.", "not_found"), 404)
     return defaults.page_not_found(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
     """``handler500``."""
-    if request.path.startswith(API_PREFIX):
+    if _is_api(request):
         return _json(simple_body("Internal error", "internal"), 500)
     return defaults.server_error(request)
 

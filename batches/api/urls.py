@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, re_path
 from rest_framework.views import APIView
 
-from batches.api import account, batches, files, history, messages, operations, photos, providers
+from batches.api import account, batches, files, history, messages, operations, photos, providers, schema
 from batches.live.ticket import TicketView
 
 
@@ -16,6 +16,7 @@ def route(pattern: str, view: type[APIView], name: str) -> URLPattern:
 
 
 urlpatterns = [
+    route("schema", schema.SchemaView, "api-schema"),
     route("ws-ticket", TicketView, "api-ws-ticket"),
     route("files", files.FilesView, "api-files"),
     route("files/<file_id>", files.FileView, "api-file"),
