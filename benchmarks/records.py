@@ -22,10 +22,13 @@ from typing import Any
 
 import psycopg
 
+from benchmarks.processes import cpu_seconds
 from benchmarks.stack import ROOT, Stack, running_stack
 
 ROUNDS = 15
 SEARCHES = 15
+Prepare = Callable[[], Callable[[], object]]
+"""Makes what a turn needs, and gives the work that is measured."""
 LINE = 150
 """Characters of a plan's line that are printed."""
 WITHOUT_THROTTLE = {"MEMORY_BATCHES_PER_MINUTE": "1000000"}
@@ -33,20 +36,28 @@ CATEGORIES = ("invoice", "note", "mail", "other")
 
 
 @dataclass(frozen=True, slots=True)
+class Times:
+    """How long each turn took, and the CPU of web and Postgres together per turn; in milliseconds."""
+
+    wall: list[float]
+    cpu: float
+
+
+@dataclass(frozen=True, slots=True)
 class Pairs:
-    """The same work in turns, in milliseconds."""
+    """The same work in turns."""
 
     name: str
-    request: list[float]
-    script: list[float]
+    request: Times
+    script: Times
 
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """One query: how long it took over HTTP, in milliseconds, and how many it found."""
+    """One query over HTTP, and how many it found."""
 
     name: str
-    milliseconds: list[float]
+    times: Times
     total: int
 
 
@@ -89,8 +100,8 @@ def measure(records: int) -> Measured:
         owner = int(stack.call("GET", f"/api/v1/memory/{first}")["user_id"])
         fill(database, owner, records, texts)
         pairs = [
-            in_turns("100 creates", creates(stack, texts), insert_script(database, owner, texts)),
-            in_turns("100 mixed", mixed(stack, texts), mixed_script(database, owner, texts)),
+            in_turns(stack, "100 creates", creates(stack, texts), insert_script(database, owner, texts)),
+            in_turns(stack, "100 mixed", mixed(stack, texts), mixed_script(database, owner, texts)),
         ]
         return Measured(pairs, records, searches(stack, texts), plan(stack, owner, texts.words[0]))
 
@@ -122,52 +133,64 @@ def fill(database: psycopg.Connection, owner: int, count: int, texts: Texts) -> 
     database.execute("VACUUM ANALYZE records_word")
 
 
-def in_turns(name: str, request: Callable[[], float], script: Callable[[], float]) -> Pairs:
+def in_turns(stack: Stack, name: str, request: Prepare, script: Prepare) -> Pairs:
     """One after the other, so that both see the same machine; the first turn warms up."""
-    rounds = [(request(), script()) for _ in range(ROUNDS + 1)][1:]
-    pairs = Pairs(name, [one for one, _ in rounds], [other for _, other in rounds])
-    print(f"  {name}: {statistics.median(pairs.request):.0f} ms, {statistics.median(pairs.script):.0f} ms", flush=True)
+    walls: tuple[list[float], list[float]] = ([], [])
+    cpus = [0.0, 0.0]
+    for turn in range(ROUNDS + 1):
+        for side, prepare in enumerate((request, script)):
+            work = prepare()
+            before, started = cpu_milliseconds(stack), time.perf_counter()
+            work()
+            took = (time.perf_counter() - started) * 1000
+            if turn:
+                walls[side].append(took)
+                cpus[side] += cpu_milliseconds(stack) - before
+    pairs = Pairs(name, *(Times(wall, cpu / ROUNDS) for wall, cpu in zip(walls, cpus, strict=True)))
+    print(f"  {name}: {span(pairs.request.wall)} ms, script {span(pairs.script.wall)} ms", flush=True)
     return pairs
 
 
-def creates(stack: Stack, texts: Texts) -> Callable[[], float]:
+def cpu_milliseconds(stack: Stack) -> float:
+    """Used so far by the web process and by Postgres; the kernel counts it in steps of 10 ms."""
+    spent = cpu_seconds(stack.launcher_pid)
+    return 1000 * (spent["web"] + spent["postgres"])
+
+
+def creates(stack: Stack, texts: Texts) -> Prepare:
     """A hundred creates in one request."""
 
-    def run() -> float:
+    def prepare() -> Callable[[], object]:
         operations = [create(texts) for _ in range(100)]
-        started = time.perf_counter()
-        batch(stack, operations)
-        return (time.perf_counter() - started) * 1000
+        return lambda: batch(stack, operations)
 
-    return run
+    return prepare
 
 
-def insert_script(database: psycopg.Connection, owner: int, texts: Texts) -> Callable[[], float]:
+def insert_script(database: psycopg.Connection, owner: int, texts: Texts) -> Prepare:
     """A hundred rows in one INSERT."""
     numbers = itertools.count()
 
-    def run() -> float:
+    def prepare() -> Callable[[], object]:
         rows = [
             (f"mem_script{next(numbers)}", owner, texts.text(45), ["a", "b"], json.dumps(texts.metadata()))
             for _ in range(100)
         ]
-        values = ", ".join(["(%s, %s, %s, %s, %s)"] * len(rows))
-        statement = f"INSERT INTO records_record (public_id, owner_id, content, tags, metadata) VALUES {values}"  # noqa: S608
-        started = time.perf_counter()
-        database.execute(statement, list(itertools.chain.from_iterable(rows)))
-        return (time.perf_counter() - started) * 1000
+        places = ", ".join(["(%s, %s, %s, %s, %s)"] * len(rows))
+        statement = f"INSERT INTO records_record (public_id, owner_id, content, tags, metadata) VALUES {places}"  # noqa: S608
+        values = list(itertools.chain.from_iterable(rows))
+        return lambda: database.execute(statement, values)
 
-    return run
+    return prepare
 
 
 MIX = ("create", "read", "update", "delete") * 24
-SEARCHES_IN_MIX = 4
 
 
-def mixed(stack: Stack, texts: Texts) -> Callable[[], float]:
+def mixed(stack: Stack, texts: Texts) -> Prepare:
     """24 creates, reads, updates and deletes in turns, and 4 searches between them."""
 
-    def run() -> float:
+    def prepare() -> Callable[[], object]:
         ids = iter(store(stack, texts, 72))
         operations: list[dict[str, Any]] = []
         for number, kind in enumerate(MIX):
@@ -180,11 +203,9 @@ def mixed(stack: Stack, texts: Texts) -> Callable[[], float]:
             if number % 24 == 23:
                 operations.append({"type": "search", "query": "customer catalog"})
         assert len(operations) == 100
-        started = time.perf_counter()
-        batch(stack, operations)
-        return (time.perf_counter() - started) * 1000
+        return lambda: batch(stack, operations)
 
-    return run
+    return prepare
 
 
 def store(stack: Stack, texts: Texts, count: int) -> list[str]:
@@ -193,11 +214,11 @@ def store(stack: Stack, texts: Texts, count: int) -> list[str]:
     return [one["result"]["id"] for one in data["operations"]]
 
 
-def mixed_script(database: psycopg.Connection, owner: int, texts: Texts) -> Callable[[], float]:
+def mixed_script(database: psycopg.Connection, owner: int, texts: Texts) -> Prepare:
     """The same as a hundred statements of one transaction, sent as one script."""
     numbers = itertools.count()
 
-    def run() -> float:
+    def prepare() -> Callable[[], object]:
         ids = [f"mem_mixed{next(numbers)}" for _ in range(72)]
         for public_id in ids:
             database.execute(
@@ -205,11 +226,9 @@ def mixed_script(database: psycopg.Connection, owner: int, texts: Texts) -> Call
                 (public_id, owner, texts.text(45)),
             )
         script = ";\n".join(statements(owner, iter(ids), numbers, texts))
-        started = time.perf_counter()
-        database.execute(f"BEGIN;\n{script};\nCOMMIT")
-        return (time.perf_counter() - started) * 1000
+        return lambda: database.execute(f"BEGIN;\n{script};\nCOMMIT")
 
-    return run
+    return prepare
 
 
 def statements(owner: int, ids: Iterator[str], numbers: Iterator[int], texts: Texts) -> Iterator[str]:
@@ -259,13 +278,15 @@ def searches(stack: Stack, texts: Texts) -> list[Searched]:
     }
     found = []
     for name, body in queries.items():
-        milliseconds = []
-        for _ in range(SEARCHES + 1):
+        wall = []
+        total = stack.call("POST", "/api/v1/memory/search", body)["total_results"]
+        before = cpu_milliseconds(stack)
+        for _ in range(SEARCHES):
             started = time.perf_counter()
-            answer = stack.call("POST", "/api/v1/memory/search", body)
-            milliseconds.append((time.perf_counter() - started) * 1000)
-        found.append(Searched(name, milliseconds[1:], answer["total_results"]))
-        print(f"  {name}: {statistics.median(milliseconds[1:]):.0f} ms", flush=True)
+            stack.call("POST", "/api/v1/memory/search", body)
+            wall.append((time.perf_counter() - started) * 1000)
+        found.append(Searched(name, Times(wall, (cpu_milliseconds(stack) - before) / SEARCHES), total))
+        print(f"  {name}: {span(wall)} ms", flush=True)
     return found
 
 
@@ -282,22 +303,26 @@ def report(measured: Measured) -> str:
     lines = [
         f"### Document 003: one request of 100 operations beside plain SQL, among {measured.records:,} records",
         "",
-        "| work | request, ms (median, least to most) | SQL script, ms | request : script |",
-        "|---|---|---|---|",
+        "CPU: of the web process and Postgres together, which another load of the machine changes less than the time.",
+        "",
+        "| work | request, ms (median, least to most) | SQL script, ms | request, CPU ms | SQL script, CPU ms |",
+        "|---|---|---|---|---|",
     ]
     for pair in measured.pairs:
-        ratio = statistics.median(pair.request) / statistics.median(pair.script)
-        lines.append(f"| {pair.name} | {span(pair.request)} | {span(pair.script)} | {ratio:.2f} |")
+        cpus = f"{pair.request.cpu:.0f} | {pair.script.cpu:.0f}"
+        lines.append(f"| {pair.name} | {span(pair.request.wall)} | {span(pair.script.wall)} | {cpus} |")
     lines += [
         "",
         f"### Search over HTTP among {measured.records:,} records of one owner",
         "",
         "Of very many matches the newest 300 with all words, and 50 for each word, are ranked and counted.",
         "",
-        "| query | ms (median, least to most) | found |",
-        "|---|---|---|",
+        "| query | ms (median, least to most) | CPU ms | found |",
+        "|---|---|---|---|",
     ]
-    lines += [f"| {one.name} | {span(one.milliseconds)} | {one.total} |" for one in measured.searched]
+    lines += [
+        f"| {one.name} | {span(one.times.wall)} | {one.times.cpu:.0f} | {one.total} |" for one in measured.searched
+    ]
     lines += ["", "The plan of a query of three words:", "", "```"]
     return "\n".join([*lines, *(line[:LINE] for line in measured.plan), "```"])
 

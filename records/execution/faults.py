@@ -18,6 +18,9 @@ class Fault(Enum):
     VALUE = "value"
 
 
+CONNECTION_EXCEPTION = "08"
+PROGRAM_LIMIT_EXCEEDED = "54"
+"""A text that the search index cannot hold, for one; it will be no shorter the next time."""
 _TRANSIENT = (errors.SerializationFailure, errors.DeadlockDetected, errors.LockNotAvailable)
 _SHUTDOWN = (errors.AdminShutdown, errors.CrashShutdown, errors.CannotConnectNow, errors.TooManyConnections)
 
@@ -33,5 +36,7 @@ def fault_of(error: Error) -> Fault:
         return Fault.CONNECTION
     if isinstance(error, OperationalError):
         state = cause.sqlstate if isinstance(cause, psycopg.Error) else None
-        return Fault.CONNECTION if state is None or state.startswith("08") else Fault.TRANSIENT
+        if state is None or state.startswith(CONNECTION_EXCEPTION):
+            return Fault.CONNECTION
+        return Fault.VALUE if state.startswith(PROGRAM_LIMIT_EXCEEDED) else Fault.TRANSIENT
     return Fault.VALUE

@@ -9,9 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 import pytest
 from django.contrib.auth.models import User
-from django.db import OperationalError, connection, transaction
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connection, transaction
+from django.db import Error as DatabaseFault
 from django.db.backends.base.base import BaseDatabaseWrapper
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +22,7 @@ from psycopg import errors as psycopg_errors
 
 from batches.models import AuditEntry, IdempotentReply
 from records.execution import segment as segment_module
+from records.execution.faults import Fault, fault_of
 from records.execution.operations import Create, Delete, Operation, Read, Search, Update
 from records.execution.run import Options, run
 from records.execution.segment import Caller
@@ -29,6 +32,14 @@ from records.outcomes import Code, Outcome, Status
 from records.search import SearchRequest
 from records.shapes import entry_shape
 from tests.records.conftest import Remember, client_of, create
+
+
+def caused(error: type[DatabaseFault], cause: type[psycopg.Error]) -> DatabaseFault:
+    """As Django raises it."""
+    raised = error("x")
+    raised.__cause__ = cause("x")
+    return raised
+
 
 Steps = list[tuple[str, int]]
 steps = st.lists(
@@ -370,3 +381,23 @@ def test_an_idempotent_batch_that_fails_leaves_no_reply(alice: User, monkeypatch
 
 def test_statuses_of_outcomes_are_the_documents() -> None:
     assert [status.value for status in Status] == ["success", "failed", "skipped"]
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        (caused(OperationalError, psycopg_errors.QueryCanceled), Fault.TIME_IS_UP),
+        (caused(OperationalError, psycopg_errors.DeadlockDetected), Fault.TRANSIENT),
+        (caused(OperationalError, psycopg_errors.SerializationFailure), Fault.TRANSIENT),
+        (caused(OperationalError, psycopg_errors.DiskFull), Fault.TRANSIENT),
+        (caused(OperationalError, psycopg_errors.AdminShutdown), Fault.CONNECTION),
+        (caused(OperationalError, psycopg_errors.ConnectionFailure), Fault.CONNECTION),
+        (caused(OperationalError, psycopg.OperationalError), Fault.CONNECTION),
+        (caused(InterfaceError, psycopg.InterfaceError), Fault.CONNECTION),
+        (caused(OperationalError, psycopg_errors.ProgramLimitExceeded), Fault.VALUE),
+        (caused(DataError, psycopg_errors.UntranslatableCharacter), Fault.VALUE),
+        (caused(IntegrityError, psycopg_errors.ForeignKeyViolation), Fault.VALUE),
+    ],
+)
+def test_faults_are_told_apart(error: DatabaseFault, fault: Fault) -> None:
+    assert fault_of(error) is fault
