@@ -1,4 +1,4 @@
-"""Every endpoint of a batch or file: nobody without a key, nobody but the owner."""
+"""What the owner of a batch gets, and what ids are none; who gets nothing is in :mod:`tests.api.test_isolation`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from batches.api.urls import urlpatterns
 from batches.files import store_file
-from batches.models import Batch
-from tests.api.conftest import Submit, client_of
+from tests.api.conftest import Submit
 
 BATCH_ENDPOINTS = [
     ("get", "/api/batch/status/{id}"),
@@ -28,41 +26,6 @@ BATCH_ENDPOINTS = [
     ("post", "/api/batch/{id}/cancel"),
     ("post", "/api/batch/{id}/retry"),
 ]
-OTHER_ENDPOINTS = [("post", "/api/batch/process"), ("post", "/api/batch"), ("post", "/api/files")]
-
-
-def test_no_batch_endpoint_is_forgotten() -> None:
-    routes = {str(pattern.pattern) for pattern in urlpatterns if "batch_id" in str(pattern.pattern)}
-    assert len(routes) == len(BATCH_ENDPOINTS), "add the new endpoint to this list"
-
-
-@pytest.mark.parametrize("slash", ["", "/"])
-@pytest.mark.parametrize(("method", "path"), BATCH_ENDPOINTS)
-def test_another_owners_batch_does_not_exist(
-    submit: Submit, bobs_client: Client, method: str, path: str, slash: str
-) -> None:
-    batch = submit()
-    response = getattr(bobs_client, method)(path.format(id=batch.public_id) + slash)
-    assert response.status_code == 404
-    assert response.json()["success"] is False
-    assert response.json()["error"] == "Batch not found."
-    before = Batch.objects.get(pk=batch.pk)
-    assert (before.status, before.completed_at) == (batch.status, None)
-
-
-@pytest.mark.parametrize(("method", "path"), BATCH_ENDPOINTS)
-def test_staff_get_no_other_owners_batch_here_either(submit: Submit, staff: User, method: str, path: str) -> None:
-    response = getattr(client_of(staff), method)(path.format(id=submit().public_id))
-    assert response.status_code == 404
-
-
-@pytest.mark.parametrize("slash", ["", "/"])
-@pytest.mark.parametrize(("method", "path"), BATCH_ENDPOINTS + OTHER_ENDPOINTS)
-def test_without_a_key_it_is_401(submit: Submit, anonymous: Client, method: str, path: str, slash: str) -> None:
-    response = getattr(anonymous, method)(path.format(id=submit().public_id) + slash)
-    assert response.status_code == 401
-    assert response["WWW-Authenticate"].startswith("Bearer")
-    assert response.json()["details"]["errors"][0]["code"] == "not_authenticated"
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
