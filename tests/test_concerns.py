@@ -34,8 +34,10 @@ from tests.faults.campaign import message_batch, photo_batch
 pytestmark = pytest.mark.django_db
 
 
-def new_worker(boot_id: str = "worker-1", *, role: str = "worker", seen_seconds_ago: float = -300, **figures: Any) -> None:
-    """A worker with room that has accepted nothing for a minute, unless said otherwise; seen however slow the test is."""
+def new_worker(
+    boot_id: str = "worker-1", *, role: str = "worker", seen_seconds_ago: float = -300, **figures: Any
+) -> None:
+    """A worker with room that has accepted nothing for a minute, unless said otherwise; seen, however slow the test."""
     figures = {"has_room": True, "idle_seconds": 60, **figures}
     capacity = {"leader": 1} if role == "dispatcher" else {"ai": 10}
     Worker.objects.create(
