@@ -6,6 +6,7 @@
     {"action": "rename", "field": "catgory", "to": "category", "overwrite": false}
     {"action": "remove", "field": "draft_note"}
     {"action": "map", "field": "category", "values": {"inv": "invoice"}, "otherwise": "keep"}
+    {"action": "convert", "field": "amount", "type": "number"}
     {"action": "add_tags", "tags": ["2026"]}
     {"action": "remove_tags", "tags": ["old"]}
     {"action": "move_tags", "tags": {"invoices": "invoice"}}
@@ -17,6 +18,8 @@ the name ``status`` in the metadata. A record to which one of the changes cannot
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -34,6 +37,7 @@ MOST_CHANGES = 50
 MOST_MAPPED = 1_000
 LONGEST_NAME = 255
 READ_ONLY = frozenset({"id", "key", "topic_id", "access_count", "last_accessed", "created_at", "updated_at"})
+TYPES = ("number", "boolean", "text")
 OTHERWISE = ("keep", "remove", "fail")
 _ABSENT = object()
 
@@ -187,6 +191,14 @@ def _check_map(change: Change, path: str, problems: Problems) -> None:
         problems.add(f"{path}.otherwise", f"Must be one of {', '.join(OTHERWISE)}.", "invalid_choice")
 
 
+def _check_convert(change: Change, path: str, problems: Problems) -> None:
+    field = _check_field(change, path, problems)
+    if field is not None and field in FIELDS:
+        problems.add(f"{path}.field", "Has a type of its own: only names in the metadata are converted.", "read_only")
+    if change.get("type") not in TYPES:
+        problems.add(f"{path}.type", f"Must be one of {', '.join(TYPES)}.", "invalid_choice")
+
+
 def _check_tags(change: Change, path: str, problems: Problems) -> None:
     tags = change.get("tags")
     if not isinstance(tags, list) or not 1 <= len(tags) <= MOST_TAGS:
@@ -214,6 +226,7 @@ _CHECKS: dict[str, tuple[Callable[[Change, str, Problems], None], tuple[str, ...
     "rename": (_check_rename, ("field", "to", "overwrite")),
     "remove": (_check_remove, ("field",)),
     "map": (_check_map, ("field", "values", "otherwise")),
+    "convert": (_check_convert, ("field", "type")),
     "add_tags": (_check_tags, ("tags",)),
     "remove_tags": (_check_tags, ("tags",)),
     "move_tags": (_check_moves, ("tags",)),
@@ -285,6 +298,45 @@ def _map(change: Change, values: Values) -> None:
         _drop(values, field)
 
 
+def _convert(change: Change, values: Values) -> None:
+    """What a file had as text becomes what it says; what has the type already, or is null, stays."""
+    field = change["field"]
+    value = _get(values, field)
+    if value is _ABSENT or value is None:
+        return
+    converted = _CONVERSIONS[change["type"]](value)
+    if converted is None:
+        raise RowError(field, f"Cannot be read as a {change['type']}.", "invalid_type")
+    _put(values, field, converted)
+
+
+def _as_number(value: Any) -> int | float | None:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    if not isinstance(value, str) or not _NUMBER.fullmatch(value.strip()):
+        return None
+    number = float(value)
+    if not math.isfinite(number):
+        return None
+    return int(value) if _WHOLE.fullmatch(value.strip()) else number
+
+
+def _as_boolean(value: Any) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    return _TRUTHS.get(value.strip().lower()) if isinstance(value, str) else None
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+_NUMBER = re.compile(r"[+-]?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,3})?")
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {"number": _as_number, "boolean": _as_boolean, "text": _as_text}
+
+
 def _add_tags(change: Change, values: Values) -> None:
     tags = list(dict.fromkeys([*values["tags"], *change["tags"]]))
     if len(tags) > max(MOST_TAGS, len(values["tags"])):
@@ -305,6 +357,7 @@ _APPLY: dict[str, Callable[[Change, Values], None]] = {
     "rename": _rename,
     "remove": _remove,
     "map": _map,
+    "convert": _convert,
     "add_tags": _add_tags,
     "remove_tags": _remove_tags,
     "move_tags": _move_tags,

@@ -48,7 +48,7 @@ class Transform(Operation):
 
     name: ClassVar[str] = NAME
     channel: ClassVar[Channel] = Channel.DATA
-    summary: ClassVar[str] = "Changes records: set, rename, remove and map fields, add, remove and move tags."
+    summary: ClassVar[str] = "Changes records: set, rename, remove, map and convert fields; add, remove and move tags."
     accepts: ClassVar[Mapping[str, str]] = {
         "filters": "Which records: fields or names of the metadata, and what they must be. Without it, all of them.",
         "changes": "What to change, in order: objects with an action and what it needs.",

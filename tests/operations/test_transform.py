@@ -22,6 +22,7 @@ from records.models import Record
 from tests.operations.local_run import attempt, connection_kept, problems_of, record, run_batch, run_items, submitted
 
 TAG = {"action": "add_tags", "tags": ["x"]}
+TO = {"action": "convert", "field": "a"}
 MAP_A = {"action": "map", "field": "a"}
 
 
@@ -55,6 +56,12 @@ def changed(changes: list[dict[str, Any]], **values: Any) -> dict[str, Any]:
         ([{"action": "map", "field": "a", "values": {"x": 1}}], {"metadata": {"a": "q"}}, {"metadata": {"a": "q"}}),
         ([{"action": "map", "field": "a", "values": {"x": 1}, "otherwise": "remove"}], {"metadata": {"a": "q"}}, {}),
         ([{"action": "map", "field": "a", "values": {"x": 1}, "otherwise": "fail"}], {}, {}),
+        ([{**TO, "type": "number"}], {"metadata": {"a": " 12.50"}}, {"metadata": {"a": 12.5}}),
+        ([{**TO, "type": "number"}], {"metadata": {"a": "-007"}}, {"metadata": {"a": -7}}),
+        ([{**TO, "type": "number"}], {"metadata": {"a": 1, "b": "2"}}, {"metadata": {"a": 1, "b": "2"}}),
+        ([{**TO, "type": "number"}], {"metadata": {"a": None}}, {"metadata": {"a": None}}),
+        ([{**TO, "type": "boolean"}], {"metadata": {"a": "Yes"}}, {"metadata": {"a": True}}),
+        ([{**TO, "type": "text"}], {"metadata": {"a": 1.5}}, {"metadata": {"a": "1.5"}}),
         ([TAG], {"tags": ["a", "x"]}, {"tags": ["a", "x"]}),
         ([{"action": "remove_tags", "tags": ["a"]}], {"tags": ["a", "x"]}, {"tags": ["x"]}),
         ([{"action": "move_tags", "tags": {"a": "b"}}], {"tags": ["a", "c", "b"]}, {"tags": ["b", "c"]}),
@@ -85,6 +92,10 @@ def test_a_change_does_what_it_says(
             {"metadata": {"a": "q"}},
             "unmapped",
         ),
+        ({"action": "convert", "field": "a", "type": "number"}, {"metadata": {"a": "12,5"}}, "invalid_type"),
+        ({"action": "convert", "field": "a", "type": "number"}, {"metadata": {"a": "1e999"}}, "invalid_type"),
+        ({"action": "convert", "field": "a", "type": "number"}, {"metadata": {"a": True}}, "invalid_type"),
+        ({"action": "convert", "field": "a", "type": "boolean"}, {"metadata": {"a": 1}}, "invalid_type"),
         ({"action": "add_tags", "tags": ["x"]}, {"tags": [str(number) for number in range(100)]}, "too_many"),
     ],
 )
@@ -123,6 +134,8 @@ def test_what_cannot_be_done_is_said(change: dict[str, Any], before: dict[str, A
             [{"action": "map", "field": "a", "values": {"a": 1}, "otherwise": "x"}],
             {"changes.0.otherwise": "invalid_choice"},
         ),
+        ([{**TO, "type": "date"}], {"changes.0.type": "invalid_choice"}),
+        ([{"action": "convert", "field": "title", "type": "text"}], {"changes.0.field": "read_only"}),
         ([{"action": "add_tags", "tags": "x"}], {"changes.0.tags": "invalid_type"}),
         ([{"action": "add_tags", "tags": [1]}], {"changes.0.tags.0": "invalid_type"}),
         ([{"action": "move_tags", "tags": ["a"]}], {"changes.0.tags": "invalid_type"}),
