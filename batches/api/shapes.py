@@ -174,6 +174,7 @@ def error_shape(error: ItemError) -> dict[str, Any]:
         "itemId": masked(error.item.key) if "to" in error.item.input else error.item.key,
         "position": error.item.position,
         "itemStatus": error.item.status,
+        "attempts": error.item.attempts,
         "category": error.category,
         "code": error.code,
         "message": error.message,

@@ -25,7 +25,7 @@ from batches.backoff import RetryPolicy
 from batches.limits import reserve
 from batches.operations import Attempt
 from batches.outcomes import Fault, Outcome, Rejected, Retry, Snooze, Unknown, outcome_of_error
-from batches.running import leases
+from batches.running import attempt_log, leases
 from batches.running.changes import Change, Held, change_of, closed_seconds
 from batches.running.context import BatchContext, Contexts, Misconfigured
 from batches.running.departures import (
@@ -226,6 +226,7 @@ class Runner:
             change = change_of(outcome, self._held(held, context, item), **facts)
         except Exception as error:
             change = change_of(bug(error, call, context), self._held(held, context, item), **facts)
+        attempt_log.note(context.operation.name, item, change, facts["elapsed_seconds"])
         self._record(change)
 
     def _call(self, held: HeldLease, context: BatchContext, item: LeasedItem, slot: Slot | None, call: Call) -> Outcome:

@@ -139,6 +139,7 @@ def test_errors_are_counted_by_category(client: Client, submit: Submit) -> None:
         "itemId": "•••••••••000",
         "position": 0,
         "itemStatus": "failed",
+        "attempts": 0,
         "category": "server",
         "code": "http_503",
         "message": "It was http_503.",

@@ -155,6 +155,7 @@ ERROR = {
     "itemId": "img7",
     "position": 7,
     "itemStatus": "failed",
+    "attempts": 3,
     "category": "timeout",
     "code": "timeout",
     "message": "No answer.",
