@@ -11,16 +11,27 @@ from pathlib import PurePosixPath
 from django.conf import settings
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import default_storage
+from django.db import transaction
+from django.db.models import Q, QuerySet
 from PIL import Image
 
-from batches.models import Batch, StoredFile
-from batches.problems import InvalidInput, Problem
+from batches.models import AuditEntry, Batch, StoredFile
+from batches.problems import Conflict, InvalidInput, Problem
 
 IMAGE_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif"}
 """The kinds of image that vision models take, by Pillow's name."""
 
 LINES_TYPE = "application/jsonl"
 LINES_TYPES = frozenset({LINES_TYPE, "application/x-ndjson", "application/x-jsonlines", "application/ndjson"})
+TABLE_TYPES = {
+    ".jsonl": LINES_TYPE,
+    ".ndjson": LINES_TYPE,
+    ".json": "application/json",
+    ".csv": "text/csv",
+    ".tsv": "text/tab-separated-values",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+"""Media types of tables, by the endings of their names."""
 UNKNOWN_TYPE = "application/octet-stream"
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,40}/[a-z0-9][a-z0-9.+-]{0,57}")
 
@@ -67,19 +78,36 @@ def check_upload(name: str, media_type: str, content: bytes, *, path: str = "fil
     return Upload(_clean_name(name), actual or declared, content)
 
 
-def is_list_of_items(name: str, media_type: str) -> bool:
-    """Whether a file says it is JSON lines: such files may be large, and are stored as they stream in."""
+def table_type(name: str, media_type: str) -> str | None:
+    """The media type of a file that says it is a table: JSON lines, JSON, CSV or XLSX. None for any other.
+
+    Such files may be large, and are stored as they stream in.
+    """
     declared = media_type.partition(";")[0].strip().lower()
-    return declared in LINES_TYPES or name.lower().endswith((".jsonl", ".ndjson"))
+    if declared in LINES_TYPES:
+        return LINES_TYPE
+    return TABLE_TYPES.get(PurePosixPath(name.lower()).suffix) or (
+        declared if declared in TABLE_TYPES.values() else None
+    )
+
+
+def is_list_of_items(name: str, media_type: str) -> bool:
+    """Whether a file says it is JSON lines, from which a batch takes its items."""
+    return table_type(name, media_type) == LINES_TYPE
 
 
 def check_lines(name: str, content: File[bytes], *, path: str = "file") -> Upload:
-    """A file of JSON lines that will be stored; its lines are checked when a batch is made of it."""
+    """A file of JSON lines that will be stored."""
+    return check_table(name, LINES_TYPE, content, path=path)
+
+
+def check_table(name: str, media_type: str, content: File[bytes], *, path: str = "file") -> Upload:
+    """A table that will be stored; its rows are checked when a batch is made of it."""
     if not content.size:
         raise InvalidInput([Problem(path, "The file is empty.", "empty")])
     if content.size > settings.MAX_UPLOAD_BYTES:
         raise InvalidInput([Problem(path, f"The file has more than {settings.MAX_UPLOAD_BYTES} bytes.", "too_large")])
-    return Upload(_clean_name(name), LINES_TYPE, content)
+    return Upload(_clean_name(name), media_type, content)
 
 
 def _clean_name(name: str) -> str:
@@ -170,6 +198,30 @@ def find_file(owner_id: int, public_id: str) -> StoredFile:
     if stored is None:
         raise FileMissing(public_id)
     return stored
+
+
+def files_of(owner_id: int) -> QuerySet[StoredFile]:
+    """What the owner uploaded, and what their batches made for them; not what batches keep for themselves."""
+    return StoredFile.objects.filter(Q(for_batch=False) | Q(is_result=True), owner_id=owner_id)
+
+
+def delete_file(owner_id: int, public_id: str, *, actor_id: int | None) -> None:
+    """Forget an upload or a result. Raises :class:`FileMissing`, or :class:`Conflict` while a batch is made of it.
+
+    The bytes go inside the transaction, before the row does: killed in between, it is deleted by asking again, and no
+    bytes are left that nobody knows of. Meanwhile the row's lock keeps new batches from beginning with it.
+    """
+    with transaction.atomic():
+        stored = files_of(owner_id).select_for_update(of=("self",)).filter(public_id=public_id).first()
+        if stored is None:
+            raise FileMissing(public_id)
+        if Batch.objects.filter(source=stored).exists():
+            raise Conflict("A batch is made of this file: it can be deleted when the batch is.")
+        default_storage.delete(stored_path(owner_id, public_id))
+        stored.delete()
+        AuditEntry.objects.create(
+            action="delete_file", owner_id=owner_id, actor_id=actor_id, details={"file": public_id}
+        )
 
 
 def read_file(owner_id: int, public_id: str) -> tuple[bytes, str]:

@@ -22,8 +22,8 @@ MOST_COPIES = 4
 @contextmanager
 def local_path(owner_id: int, public_id: str) -> Iterator[Path]:
     """A path for as long as the block runs. Raises :class:`FileMissing`."""
-    if (folder := _path_in_folder(owner_id, public_id)) is not None:
-        yield folder
+    if (path := _path_in_folder(owner_id, public_id)) is not None:
+        yield path
         return
     with tempfile.NamedTemporaryFile(prefix="batchsite-") as copy:
         _fetch(owner_id, public_id, copy)
@@ -87,9 +87,7 @@ def _path_in_folder(owner_id: int, public_id: str) -> Path | None:
         path = Path(default_storage.path(stored_path(owner_id, public_id)))
     except NotImplementedError:
         return None
-    if not path.is_file():
-        raise FileMissing(public_id)
-    return path
+    return path if path.is_file() else None
 
 
 def _fetch(owner_id: int, public_id: str, copy: IO[bytes]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from datetime import timedelta
 
 from django.conf import settings
@@ -12,8 +13,9 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from batches import services, usage
-from batches.files import stored_path
+from batches.files import FileMissing, delete_file, stored_path
 from batches.models import Batch, IdempotentReply, Notification, StoredFile, Worker
+from batches.problems import Conflict
 
 ORPHAN_HOURS = 1
 """A file that was stored for a batch waits so long for it; a submit takes seconds."""
@@ -38,6 +40,7 @@ def sweep_expired() -> dict[str, int]:
         "notifications": told,
         "batches": give_up_old_batches(),
         "files": sweep_orphaned_files(),
+        "uploads": sweep_old_uploads(),
     }
 
 
@@ -90,6 +93,24 @@ def _purge_batch(batch_id: int) -> int:
     usage.keep(batch)
     batch.delete()
     return 1
+
+
+def sweep_old_uploads() -> int:
+    """Delete uploads older than ``FILE_RETENTION_DAYS``; returns how many.
+
+    Not those that a batch is made of, and none of an owner who has a batch that is not done: its items may name them.
+    """
+    busy = Batch.objects.filter(settled_at__isnull=True).values("owner")
+    sources = Batch.objects.filter(source__isnull=False).values("source")
+    old = StoredFile.objects.filter(
+        for_batch=False, created_at__lt=Now() - timedelta(days=settings.FILE_RETENTION_DAYS)
+    )
+    swept = 0
+    for owner_id, public_id in old.exclude(owner__in=busy).exclude(pk__in=sources).values_list("owner_id", "public_id"):
+        with suppress(Conflict, FileMissing):  # of a batch, or gone, since
+            delete_file(owner_id, public_id, actor_id=None)
+            swept += 1
+    return swept
 
 
 def sweep_orphaned_files() -> int:

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -67,6 +67,20 @@ def number(name: str, default: float, *, minimum: float = 0.0) -> float:
         raise ImproperlyConfigured(f"{name} must be a number, not {value!r}.") from None
     if not minimum <= parsed < float("inf"):
         raise ImproperlyConfigured(f"{name} must be a number of at least {minimum}, not {value!r}.")
+    return parsed
+
+
+def document(name: str) -> dict[str, Any]:
+    """A JSON object; empty when unset."""
+    value = text(name)
+    if not value:
+        return {}
+    try:
+        parsed = json.loads(value)
+    except ValueError:
+        parsed = None
+    if not isinstance(parsed, dict):
+        raise ImproperlyConfigured(f"{name} must be a JSON object.")  # its value may hold a secret
     return parsed
 
 

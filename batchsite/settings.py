@@ -96,6 +96,15 @@ STATICFILES_DIRS = [BASE_DIR / "batchsite" / "static"]
 WHITENOISE_USE_FINDERS = not PRODUCTION
 WHITENOISE_AUTOREFRESH = False
 MEDIA_ROOT = DATA_DIR / "files"
+# Where files lie: a folder (which all machines must share), or any of Django's storages, such as
+# storages.backends.s3.S3Storage with {"bucket_name": "batchsite"}.
+STORAGES: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": environment.text("FILE_STORAGE", "django.core.files.storage.FileSystemStorage"),
+        "OPTIONS": environment.document("FILE_STORAGE_OPTIONS"),
+    },
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION and environment.boolean("COOKIES_SECURE", True)
 SECURE_CONTENT_TYPE_NOSNIFF = True
@@ -202,6 +211,7 @@ BATCH_MAX_INLINE_ITEMS = environment.integer("BATCH_MAX_INLINE_ITEMS", 100_000, 
 BATCH_RETRY_WINDOW_SECONDS = environment.integer("BATCH_RETRY_WINDOW_SECONDS", 6 * 3600, minimum=1)
 MAX_FILE_BYTES = environment.integer("MAX_FILE_BYTES", 20 * 1024 * 1024, minimum=1)
 MAX_UPLOAD_BYTES = environment.integer("MAX_UPLOAD_BYTES", 2 * 1024**3, minimum=1)
+FILE_RETENTION_DAYS = environment.integer("FILE_RETENTION_DAYS", 30, minimum=1)
 IMPORT_MAX_ROWS = environment.integer("IMPORT_MAX_ROWS", 1_000_000, minimum=1)
 # What an XLSX file, which is an archive, may hold when it is unpacked.
 IMPORT_MAX_UNPACKED_BYTES = environment.integer("IMPORT_MAX_UNPACKED_BYTES", 512 * 1024**2, minimum=1)

@@ -65,3 +65,21 @@ def test_every_scheduled_task_exists() -> None:
     app.loader.import_default_modules()
     for entry in app.conf.beat_schedule.values():
         assert entry["task"] in app.tasks
+
+
+def test_old_uploads_are_swept_unless_a_batch_may_need_them(settings: Any, tmp_path: Path) -> None:
+    settings.MEDIA_ROOT = tmp_path
+    settings.FILE_RETENTION_DAYS = 30
+    idle, busy, loading = (get_user_model().objects.create(username=name) for name in ("idle", "busy", "loading"))
+    make_batch(busy)
+    for owner, name, days in ((idle, "old", 31), (idle, "young", 29), (busy, "needed", 31), (loading, "source", 31)):
+        (row,) = store_uploads(owner.pk, [Upload(name, "text/plain", b"bytes")])
+        StoredFile.objects.filter(pk=row.pk).update(created_at=Now() - timedelta(days=days))
+    done = make_batch(loading)
+    type(done).objects.filter(pk=done.pk).update(
+        source=StoredFile.objects.get(name="source"), status="completed", completed_at=Now(), settled_at=Now()
+    )
+
+    assert retention.sweep_old_uploads() == 1
+    assert set(StoredFile.objects.values_list("name", flat=True)) == {"young", "needed", "source"}
+    assert len([path for path in tmp_path.rglob("file_*") if path.is_file()]) == 3

@@ -1,35 +1,42 @@
-"""``/api/files``: uploads, and getting them back."""
+"""``/api/files``: uploads, getting them back, and getting rid of them."""
 
 from __future__ import annotations
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
-from django.http import HttpResponse
-from django.utils.http import content_disposition_header
+from django.http import StreamingHttpResponse
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from batches.api.base import ApiView, user_id
+from batches.api.base import ApiView, page_of, user_id
+from batches.api.downloads import download
 from batches.api.parsers import LimitedMultiPartParser
 from batches.api.shapes import file_shape
 from batches.files import (
     FileMissing,
     Upload,
-    check_lines,
+    check_table,
     check_upload,
-    file_content,
+    delete_file,
+    files_of,
     find_file,
-    is_list_of_items,
     store_uploads,
+    table_type,
 )
 from batches.problems import InvalidInput, Problem
 
 
 class FilesView(ApiView):
-    """``POST /api/files``: the form field ``file``, once or more often; all are stored or none."""
+    """``/api/files``. An upload is the form field ``file``, once or more often; all are stored or none."""
 
     parser_classes = (LimitedMultiPartParser,)
+
+    def get(self, request: Request) -> Response:
+        """A page of what was uploaded and of what batches made, newest first."""
+        page = page_of(files_of(user_id(request)), request)
+        shapes = [file_shape(one) for one in page.rows]
+        return Response({"success": True, "files": shapes, **page.position})
 
     def post(self, request: Request) -> Response:
         """Check and store."""
@@ -58,28 +65,26 @@ def _checked(files: list[UploadedFile[bytes]]) -> list[Upload]:
 
 def _check(file: UploadedFile[bytes], path: str) -> Upload:
     name, media_type = file.name or "", file.content_type or ""
-    if is_list_of_items(name, media_type):
-        return check_lines(name, file, path=path)
+    if (table := table_type(name, media_type)) is not None:
+        return check_table(name, table, file, path=path)
     # One byte past the limit is enough to be refused.
     return check_upload(name, media_type, file.read(settings.MAX_FILE_BYTES + 1), path=path)
 
 
 class FileView(ApiView):
-    """``GET /api/files/{id}``."""
+    """``/api/files/{id}``."""
 
-    def get(self, request: Request, file_id: str) -> HttpResponse:
+    def get(self, request: Request, file_id: str) -> StreamingHttpResponse:
         """The bytes, as a download that no browser will run."""
         try:
-            stored = find_file(user_id(request), file_id)
-            content = file_content(stored.owner_id, stored.public_id)
+            return download(request, find_file(user_id(request), file_id))
         except FileMissing:
             raise NotFound("File not found.") from None
-        return HttpResponse(
-            content,
-            content_type=stored.media_type,
-            headers={
-                "Content-Disposition": content_disposition_header(True, stored.name) or "attachment",
-                "Content-Security-Policy": "default-src 'none'; sandbox",
-                "X-Content-Type-Options": "nosniff",
-            },
-        )
+
+    def delete(self, request: Request, file_id: str) -> Response:
+        """Forget it. 409 while a batch reads its items from it."""
+        try:
+            delete_file(user_id(request), file_id, actor_id=user_id(request))
+        except FileMissing:
+            raise NotFound("File not found.") from None
+        return Response({"success": True, "message": "File deleted"})
