@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from asgiref.sync import sync_to_async
 from django.core.files.base import File
@@ -23,7 +23,7 @@ class Pieces:
     def __init__(self, file: File[bytes]) -> None:
         self._file = file
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def __aiter__(self) -> AsyncGenerator[bytes]:
         """The bytes, read by a thread of their own: other requests do not wait for the storage."""
         read = sync_to_async(self._file.read, thread_sensitive=False)
         try:

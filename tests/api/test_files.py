@@ -14,6 +14,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import IntegrityError, connections
+from django.http import StreamingHttpResponse
 from django.test import AsyncClient, Client
 
 from batches.api.downloads import PIECE_BYTES, Pieces
@@ -163,6 +164,7 @@ def test_a_table_has_a_limit_of_its_own(client: Client, settings: Any, name: str
 async def pieces_of(path: str, secret: str) -> list[bytes]:
     response = await AsyncClient().get(path, headers={"Authorization": f"Bearer {secret}"})
     assert response.status_code == 200
+    assert isinstance(response, StreamingHttpResponse)
     assert response.is_async
     pieces = [piece async for piece in response]
     await sync_to_async(connections.close_all)()  # of the thread that ran the view
@@ -184,7 +186,7 @@ def test_a_file_is_closed_when_its_download_is_given_up(alice: User) -> None:
     file = open_file(alice.pk, stored.public_id)
 
     async def give_up() -> None:
-        async with contextlib.aclosing(aiter(Pieces(file))) as pieces:
+        async with contextlib.aclosing(Pieces(file).__aiter__()) as pieces:
             async for _ in pieces:
                 break
 

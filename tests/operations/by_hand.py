@@ -51,6 +51,11 @@ def run_all(batch: Batch) -> Batch:
     return batch
 
 
+def results(batch: Batch) -> list[dict[str, Any]]:
+    """The results of its items, in order."""
+    return [item.result or {} for item in batch.items.order_by("position")]
+
+
 def finished(owner_id: int, operation: str, payload: Mapping[str, Any]) -> tuple[Batch, Mapping[str, Any]]:
     """The batch and its outcome."""
     batch = run_all(load(owner_id, operation, payload))

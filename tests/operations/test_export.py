@@ -24,7 +24,7 @@ from batches.operations import record_chunks as chunks
 from batches.problems import InvalidInput
 from batches.tables.sheet import LONGEST_CELL
 from records.models import MemoryType, Record, Topic
-from tests.operations.by_hand import do_all_here, finished, load, run_all
+from tests.operations.by_hand import do_all_here, finished, load, results, run_all
 
 pytestmark = pytest.mark.django_db
 
@@ -244,7 +244,7 @@ def test_what_was_exported_is_imported_the_same(owner: User, form: str, given: l
     content = exported(owner, format=form)
     upload = store_uploads(bob.pk, [Upload(f"records.{form}", "text/plain", ContentFile(content))])[0]
     batch, outcome = finished(bob.pk, "import", {"fileId": upload.public_id})
-    assert outcome["created"] == len(given), [item.result["errors"] for item in batch.items.all()]
+    assert outcome["created"] == len(given), results(batch)
     for one in before:
         found = Record.objects.filter(owner=bob, key=one["key"] or one["public_id"])
         [again] = found.values("created_at", *COMPARED)
@@ -270,6 +270,6 @@ def test_names_of_the_metadata_come_back_from_columns_of_their_own(
     Record.objects.update(metadata={})
     upload = store_uploads(owner.pk, [Upload(f"r.{form}", "text/plain", ContentFile(content))])[0]
     batch, outcome = finished(owner.pk, "import", {"fileId": upload.public_id})
-    assert outcome["updated"] == 1, [item.result["errors"] for item in batch.items.all()]
+    assert outcome["updated"] == 1, results(batch)
     record.refresh_from_db()
     assert record.metadata == metadata

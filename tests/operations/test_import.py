@@ -17,10 +17,10 @@ from batches.files import Upload, file_content, store_uploads
 from batches.models import Batch, StoredFile
 from batches.operations import CannotFinish, get_operation
 from batches.operations import import_records as module
-from batches.outcomes import Rejected, Snooze, Succeeded
+from batches.outcomes import Rejected, Snooze
 from batches.problems import InvalidInput
 from records.models import Record, Topic
-from tests.operations.by_hand import do_all_here
+from tests.operations.by_hand import do_all_here, results, run_all
 from tests.operations.conftest import Answering
 from tests.operations.submitted import attempt_on, submitted
 
@@ -49,34 +49,17 @@ def lines_of(*rows: Mapping[str, Any]) -> bytes:
 
 def imported(owner: User, content: bytes, name: str = "records.csv", **fields: Any) -> Batch:
     """A batch of which every item was run, by hand."""
-    batch = submitted(owner.pk, "import", {"fileId": uploaded(owner, content, name), **fields})
-    run_all(batch)
-    return batch
-
-
-def run_all(batch: Batch) -> list[Succeeded]:
-    outcomes = []
-    for item in batch.items.order_by("position"):
-        outcome = get_operation("import").run(attempt_on(item, Answering()))
-        assert isinstance(outcome, Succeeded)
-        item.result = dict(outcome.result)
-        batch.items.filter(pk=item.pk).update(status="succeeded", finished_at=batch.created_at, result=item.result)
-        outcomes.append(outcome)
-    return outcomes
+    return run_all(submitted(owner.pk, "import", {"fileId": uploaded(owner, content, name), **fields}))
 
 
 def errors_of(batch: Batch) -> list[tuple[int, str, str]]:
-    return [
-        (error["row"], error["column"], error["code"])
-        for item in batch.items.order_by("position")
-        for error in item.result["errors"]
-    ]
+    errors = [error for result in results(batch) for error in result["errors"]]
+    return [(error["row"], error["column"], error["code"]) for error in errors]
 
 
 def counts_of(batch: Batch) -> tuple[int, int, int]:
     """Created, updated, failed."""
-    results = [item.result for item in batch.items.all()]
-    created, updated, failed = (sum(one[name] for one in results) for name in ("created", "updated", "failed"))
+    created, updated, failed = (sum(one[name] for one in results(batch)) for name in ("created", "updated", "failed"))
     return created, updated, failed
 
 
@@ -308,7 +291,7 @@ def test_chunks_hold_so_many_rows_and_know_duplicates_of_others(owner: User, mon
     batch = imported(owner, csv_of(["key", "content"], *rows, ["k0", "again"]))
     assert [item.key for item in batch.items.order_by("position")] == ["rows 2-3", "rows 4-5", "rows 6-7"]
     assert errors_of(batch) == [(7, "key", "duplicate")]
-    assert "row 2" in batch.items.get(position=2).result["errors"][0]["message"]
+    assert "row 2" in results(batch)[2]["errors"][0]["message"]
     assert Record.objects.get(key="k0").content == "C"
 
 

@@ -157,7 +157,7 @@ def test_lines_over_the_limit(tmp_path: Path) -> None:
 def test_xlsx_reads_values(tmp_path: Path) -> None:
     from datetime import datetime
 
-    rows = [
+    rows: list[list[Any]] = [
         ["a", "b", "c", "d", "e", "f"],
         [1, 2.5, "=x", ("=1+1", 2), datetime(2025, 1, 31), True],
         [],
