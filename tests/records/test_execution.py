@@ -69,7 +69,7 @@ def operation(kind: str, number: int, ids: list[str]) -> Operation:
 class SetWise(TestCase):
     """Neighbours done together are done as if one came after the other."""
 
-    @settings(max_examples=80)
+    @settings(max_examples=50)
     @given(steps, st.booleans())
     def test_together_as_one_by_one(self, wanted: Steps, continue_on_error: bool) -> None:
         owner, _ = User.objects.get_or_create(username="carol")

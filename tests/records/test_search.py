@@ -183,7 +183,7 @@ def test_words_are_noted_once_and_never_numbers(alice: User, remember: Remember)
 class AnyQuery(TestCase):
     """Whatever is searched for, there is an answer with scores in [0, 1]."""
 
-    @settings(max_examples=60)
+    @settings(max_examples=30)
     @given(st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=200))
     def test_any_text_can_be_searched_for(self, text: str) -> None:
         owner, _ = User.objects.get_or_create(username="carol")
