@@ -95,3 +95,6 @@ def lane_name(channel: str, priority: str) -> str:
 
 
 LANES: tuple[str, ...] = tuple(lane_name(channel, priority) for channel in Channel for priority in Priority)
+
+SUSPECT_DEATHS = 2
+"""An item that was in flight when this many workers died travels the solo lane."""

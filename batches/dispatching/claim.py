@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from batches.dispatching.floors import BOTTOM, Floors
+from batches.states import SUSPECT_DEATHS
 
 LEASE_SIZE = 50
 """Most items of one lease, and so of one Celery message."""
@@ -17,8 +18,6 @@ FULL_CLAIM = 2_000
 """A claim that took so many is followed by another at once."""
 UNACCEPTED_SECONDS = 20
 """A lease whose message never reached a worker is rescued after so long."""
-SUSPECT_DEATHS = 2
-"""An item that was in flight when this many workers died travels the solo lane."""
 
 
 @dataclass(frozen=True, slots=True)

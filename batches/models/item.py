@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from batches.models.batch import Batch
-from batches.states import FINAL_ITEM_STATUSES, ItemStatus
+from batches.states import FINAL_ITEM_STATUSES, SUSPECT_DEATHS, ItemStatus
 
 
 class Item(models.Model):
@@ -62,6 +62,12 @@ class Item(models.Model):
         indexes = (
             # The claim: a batch's due items in order (dispatcher).
             models.Index(fields=["batch", "due_at", "id"], name="item_due", condition=Q(status=ItemStatus.PENDING)),
+            # Suspects: empty until workers have died twice over an item, and then as short as they are few.
+            models.Index(
+                fields=["batch", "id"],
+                name="item_suspect",
+                condition=Q(status=ItemStatus.PENDING, deaths__gte=SUSPECT_DEATHS),
+            ),
             # Accept, rescue and release: the items of a lease.
             models.Index(fields=["lease"], name="item_leased", condition=Q(lease__isnull=False)),
             # Delivery receipts: the item of a provider's message id.

@@ -13,9 +13,10 @@ from django.db import DataError, IntegrityError, connection, transaction
 from django.utils import timezone
 
 from batches.dispatching import claim, rescue
-from batches.dispatching.claim import SUSPECT_DEATHS, Route
+from batches.dispatching.claim import Route
 from batches.models import Batch, Item, Lease
 from batches.running import leases
+from batches.states import SUSPECT_DEATHS
 from tests.engine.ledger import WORKER, accepted, assert_no_lease, expire, items, lease, new_batch, statuses
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -14,14 +14,13 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from batches.dispatching import leader, rescue
-from batches.dispatching.claim import SUSPECT_DEATHS
 from batches.dispatching.leader import Leadership
 from batches.dispatching.rescue import ALONE_DEATHS, POISON_DEATHS, SOLO_GROUP
 from batches.dispatching.window import read_window
 from batches.models import BatchHistogram, Item, ItemError, Lease, ProviderAccount
 from batches.running import leases
 from batches.running.recorder import write
-from batches.states import SOLO_LANE
+from batches.states import SOLO_LANE, SUSPECT_DEATHS
 from tests.engine.ledger import (
     WORKER,
     accepted,
