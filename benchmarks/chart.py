@@ -74,18 +74,18 @@ def _colours(number: int) -> list[str]:
 
 
 def round_up(value: float) -> float:
-    """The next of 1, 2, 2.5, 5 times a power of ten."""
+    """The next of 1, 1.5, 2, 2.5, 3, 4, 5 times a power of ten."""
     if value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
-    return float(next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= value))
+    return float(next(factor * power for factor in (1, 1.5, 2, 2.5, 3, 4, 5, 10) if factor * power >= value))
 
 
 def spread(places: Sequence[float], distance: float) -> list[float]:
-    """The places moved down as far as needed so that none is nearer to another than ``distance``, in their order."""
+    """The places moved up (to less) as far as needed so that no two are nearer than ``distance``, in their order."""
     moved = list(places)
-    free = -math.inf
-    for index in sorted(range(len(places)), key=lambda index: places[index]):
-        moved[index] = max(places[index], free)
-        free = moved[index] + distance
+    free = math.inf
+    for index in sorted(range(len(places)), key=lambda index: -places[index]):
+        moved[index] = min(places[index], free)
+        free = moved[index] - distance
     return moved

@@ -21,6 +21,8 @@ LARGEST_INLINE = 100_000
 FEWEST_PHOTOS = 10_000
 """A small batch is repeated until so many were rated: two seconds of CPU say little."""
 NOT_OURS = "sandbox"
+NAMED_FROM = 0.03
+"""Milliseconds per item from which a kind of process has a line in the chart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,6 @@ def chart(costs: Sequence[Cost]) -> str:
         "CPU, all": [(cost.items, cost.total_per_item) for cost in costs],
     }
     for kind in kinds(costs):
-        if kind != NOT_OURS and max(cost.cpu_per_item(kind) for cost in costs) >= 0.01:
+        if kind != NOT_OURS and max(cost.cpu_per_item(kind) for cost in costs) >= NAMED_FROM:
             lines[f"CPU, {kind}"] = [(cost.items, cost.cpu_per_item(kind)) for cost in costs]
     return line_chart(lines, title="Cost of one photo", x_name="photos in the batch", y_name="milliseconds per photo")

@@ -43,7 +43,7 @@ def test_the_chart_is_a_picture_with_every_line_named() -> None:
     assert first < last  # 2.0 ms lies above 0.6 ms
 
 
-@pytest.mark.parametrize(("value", "expected"), [(0, 1.0), (0.7, 1.0), (1.0, 1.0), (1.1, 2.0), (2.4, 2.5), (37, 50.0)])
+@pytest.mark.parametrize(("value", "expected"), [(0, 1.0), (0.7, 1.0), (1.0, 1.0), (1.1, 1.5), (2.4, 2.5), (37, 40.0)])
 def test_the_axis_ends_at_a_round_number(value: float, expected: float) -> None:
     assert round_up(value) == pytest.approx(expected)
 
@@ -51,6 +51,6 @@ def test_the_axis_ends_at_a_round_number(value: float, expected: float) -> None:
 def test_names_that_would_cover_each_other_move_apart_in_their_order() -> None:
     places = [100.0, 50.0, 52.0, 51.0]
     moved = spread(places, 16)
-    assert moved[1] == 50.0
+    assert (moved[0], moved[2]) == (100.0, 52.0)
     assert all(lower - upper >= 16 for upper, lower in pairwise(sorted(moved)))
     assert sorted(range(4), key=lambda index: moved[index]) == sorted(range(4), key=lambda index: places[index])
