@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.core.files.base import File
 from django.core.files.storage import default_storage
 from django.db import transaction
@@ -34,8 +36,13 @@ def store_result(batch: Batch, name: str, media_type: str, content: File[bytes])
         paths = [stored_path(one.owner_id, one.public_id) for one in earlier]
         earlier.delete()
         stored.save(force_insert=True)
-        transaction.on_commit(lambda: [default_storage.delete(path) for path in paths])
+        transaction.on_commit(lambda: _delete(paths))
     return stored
+
+
+def _delete(paths: Sequence[str]) -> None:
+    for path in paths:
+        default_storage.delete(path)
 
 
 def result_files(batch: Batch) -> QuerySet[StoredFile]:

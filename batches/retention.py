@@ -82,7 +82,7 @@ _PURGE_ITEMS = """
 def _purge_items(batch_id: int) -> int:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_PURGE_ITEMS, [batch_id, PURGED_AT_ONCE])
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 @transaction.atomic

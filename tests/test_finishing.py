@@ -91,7 +91,7 @@ def test_a_load_that_was_cut_off_asks_for_the_same_page_again(alice: User, monke
     batch = submit(alice, 25)
     loading.load_chunk()
     with monkeypatch.context() as broken:
-        broken.setattr(loading.Batch.objects, "filter", _cut_off_after_the_copy(batch))
+        broken.setattr(Batch.objects, "filter", _cut_off_after_the_copy(batch))
         with pytest.raises(ZeroDivisionError):
             loading.load_chunk()
     assert batch.items.count() == 10
@@ -278,7 +278,7 @@ def test_retrying_failed_items_makes_it_all_anew(alice: User) -> None:
     (second,) = result_files(batch)
     assert batch.status == "completed"
     assert second.public_id != first.public_id
-    assert not default_storage.exists(first.content.name)
+    assert not default_storage.exists(str(first.content.name))
 
 
 def test_a_cancelled_batch_is_not_finished(alice: User) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -13,14 +13,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from batches import audit
-from batches.api.base import ApiView, choice_of, page_of, user_id
+from batches.api.base import ApiView, body_of, choice_of, page_of, user_id
 from batches.api.shapes import instant
 from batches.api.throttling import OwnerThrottle
 from batches.models import ApiKey, AuditEntry, Notification
 from batches.operations.payload import Fields, Problems
 from batches.problems import InvalidInput, Problem
 from batches.states import Scope
-from batches.usage import used_by
+from batches.usage import Used, used_by
 
 LONGEST_KEY_NAME = 100
 USUAL_DAYS = 30
@@ -113,21 +113,21 @@ class UsageView(ApiView):
         """From the day ``from`` to the day ``to`` (UTC, both included; the last thirty unless told otherwise)."""
         first, last = _days(request)
         used = used_by(user_id(request), first, last)
-        days = [
-            {
-                "day": one.day.isoformat(),
-                "operation": one.operation,
-                "items": one.items,
-                "failed": one.failed,
-                "calls": one.calls,
-                "cost": None,
-            }
-            for one in used
-        ]
-        total = {name: sum(day[name] for day in days) for name in ("items", "failed", "calls")} | {"cost": None}
+        days = [{"day": one.day.isoformat(), "operation": one.operation, **_figures([one])} for one in used]
+        total = _figures(used)
         return Response(
             {"success": True, "from": first.isoformat(), "to": last.isoformat(), "usage": days, "total": total}
         )
+
+
+def _figures(used: Sequence[Used]) -> dict[str, Any]:
+    """Added up. What it cost is not known: calls have no price yet."""
+    return {
+        "items": sum(one.items for one in used),
+        "failed": sum(one.failed for one in used),
+        "calls": sum(one.calls for one in used),
+        "cost": None,
+    }
 
 
 def _days(request: Request) -> tuple[date, date]:
@@ -179,7 +179,7 @@ class KeysView(ApiView):
     def post(self, request: Request) -> Response:
         """Make a key with a ``name`` and ``scopes`` (default: those of the key that asks)."""
         own = request.auth.scopes if isinstance(request.auth, ApiKey) else Scope.values
-        name, scopes = _read_key(request.data, own)
+        name, scopes = _read_key(body_of(request), own)
         owner_id = user_id(request)
         with transaction.atomic():
             key, secret = ApiKey.issue(owner_id=owner_id, name=name, scopes=scopes)

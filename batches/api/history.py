@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from batches import services
-from batches.api.base import ApiView, page_of, user_id
+from batches.api.base import ApiView, body_of, page_of, user_id
 from batches.api.shapes import batch_shape
 from batches.models import Batch
 from batches.operations.payload import text_fault, unknown_fields
@@ -68,7 +68,7 @@ def _filter(request: Request) -> dict[str, Any]:
     """The filters that were given, read. Raises :class:`InvalidInput` with every problem in them."""
     problems: list[Problem] = []
     given: dict[str, Any] = {}
-    for name, text in request.query_params.items():
+    for name, text in request.query_params.dict().items():
         if name == "operation":
             if fault := text_fault(text, maximum=LONGEST_OPERATION):
                 problems.append(Problem(name, *fault))
@@ -124,7 +124,7 @@ class CleanupView(ApiView):
 
     def delete(self, request: Request) -> Response:
         """Delete batches that have been over for longer than ``daysToKeep`` (default: ``BATCH_RETENTION_DAYS``)."""
-        days = _days_to_keep(request.data, request.query_params.get("daysToKeep"))
+        days = _days_to_keep(body_of(request), request.query_params.get("daysToKeep"))
         owner_id = user_id(request)
         deleted = services.cleanup_old_batches(days, owner_id=owner_id, actor_id=owner_id)
         return Response({"success": True, "deleted": deleted, "daysToKeep": days})

@@ -42,7 +42,7 @@ MEMORY_PREFIX = "/api/v1/"
 ID_SCHEMA: Schema = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
 
 
-class DescribedSchema(AutoSchema):  # type: ignore[no-untyped-call,misc]
+class DescribedSchema(AutoSchema):
     """One operation, as its description has it."""
 
     def get_operation(

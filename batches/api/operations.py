@@ -9,7 +9,7 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from batches.api.base import ApiView, CreateBatchView, user_id
+from batches.api.base import ApiView, CreateBatchView, body_of, user_id
 from batches.api.shapes import batch_shape
 from batches.files import discard_files
 from batches.models import Batch
@@ -25,13 +25,13 @@ class CreateView(CreateBatchView):
 
     def post(self, request: Request) -> Response:
         """Store a batch and answer 202; with ``"dryRun": true`` say what it would be and store nothing."""
-        if _is_dry_run(request.data):
+        if _is_dry_run(body_of(request)):
             return Response({"success": True, DRY_RUN: True, "preview": self._preview(request)})
         return super().post(request)
 
     def _preview(self, request: Request) -> Mapping[str, Any]:
         owner_id = user_id(request)
-        new = self.build(owner_id, request.data)
+        new = self.build(owner_id, body_of(request))
         try:
             return get_operation(new.operation).preview(owner_id, new)
         finally:

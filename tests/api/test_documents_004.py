@@ -23,6 +23,7 @@ from batches.figures import Figures
 from batches.histogram import duration_bucket, percentile
 from batches.models import AuditEntry, Batch, BatchHistogram, Item, ItemError
 from batches.operations import get_operation
+from batches.problems import Conflict
 from tests import scripted_operations
 from tests.api.conftest import Submit, client_of, end_items, problems_of, settle
 
@@ -533,5 +534,5 @@ def test_a_deleted_batch_is_not_reopened(submit: Submit) -> None:
     batch = over(submit(), 10)
     end_items(batch, "failed", [0])
     Batch.objects.filter(pk=batch.pk).update(deleted_at=Now())
-    with pytest.raises(services.Conflict):
+    with pytest.raises(Conflict):
         services.retry_failed(batch, actor_id=None)

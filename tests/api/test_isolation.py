@@ -64,7 +64,7 @@ def ids(alice: User, submit: Submit) -> dict[str, str]:
         "key_id": str(key.pk),
         "notification_id": str(told.pk),
         "memory_id": record.public_id,
-        "topic_id": topic.public_id,
+        "topic_id": str(topic.public_id),
     }
 
 
