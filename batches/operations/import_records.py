@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -150,7 +151,8 @@ class ImportRecords(Operation):
         """Write the chunk's rows, once."""
         try:
             with place():
-                result = once(attempt.item_id, partial(_write_chunk, attempt))
+                rows = _read_chunk(attempt)  # not in the transaction: the rows may lie far away
+                result = once(attempt.item_id, partial(_write_chunk, attempt, rows))
         except NotOurs:
             return Snooze()  # nobody waits for this attempt any more
         except FileMissing:
@@ -282,25 +284,35 @@ def _shown(read: RecordRow) -> dict[str, Any]:
     return {"row": read.number, "id": read.public_id, "key": read.key, **read.values, "metadata": read.metadata}
 
 
-def _write_chunk(attempt: Attempt) -> dict[str, Any]:
-    parameters = attempt.parameters
+@dataclass(slots=True)
+class _ChunkRows:
+    """What a chunk's stretch of the file holds. ``columns`` are all of its rows'."""
+
+    good: list[RecordRow] = field(default_factory=list)
+    errors: list[RowError] = field(default_factory=list)
+    columns: dict[str, None] = field(default_factory=dict)
+
+
+def _read_chunk(attempt: Attempt) -> _ChunkRows:
+    parameters, rows = attempt.parameters, _ChunkRows()
     reader = _column_map(parameters)
-    good: list[RecordRow] = []
-    errors: list[RowError] = []
-    names: dict[str, None] = {}
-    item = NewItem(attempt.key, attempt.input)
-    for row, duplicate_of in _stored_rows(attempt.owner_id, parameters, [item]):
-        names |= dict.fromkeys(row.cells)
+    for row, duplicate_of in _stored_rows(attempt.owner_id, parameters, [NewItem(attempt.key, attempt.input)]):
+        rows.columns |= dict.fromkeys(row.cells)
         read, found = _read(reader, row, duplicate_of, parameters["digest"])
-        errors += found
+        rows.errors += found
         if not found:
-            good.append(read)
-    written = write_rows(attempt.owner_id, good) if good else Written()
-    errors += [
-        RowError(refused.number, reader.column_of(refused.target, names), refused.message, refused.code)
-        for refused in written.refused
+            rows.good.append(read)
+    return rows
+
+
+def _write_chunk(attempt: Attempt, rows: _ChunkRows) -> dict[str, Any]:
+    reader = _column_map(attempt.parameters)
+    written = write_rows(attempt.owner_id, rows.good) if rows.good else Written()
+    refused = [
+        RowError(one.number, reader.column_of(one.target, rows.columns), one.message, one.code)
+        for one in written.refused
     ]
-    errors.sort(key=lambda error: error.row)
+    errors = sorted([*rows.errors, *refused], key=lambda error: error.row)
     return {
         "rows": attempt.input["rows"],
         "created": written.created,
