@@ -81,6 +81,14 @@ class Gate:
         """The server processes that stand at the gate."""
         return [row[0] for row in self._connection.execute(_WAITING, [KEY]).fetchall()]
 
+    def client_port(self) -> int:
+        """The port from which one of them calls."""
+        row = self._connection.execute(
+            "SELECT client_port FROM pg_stat_activity WHERE pid = ANY(%s) LIMIT 1", [self.waiting()]
+        ).fetchone()
+        assert row is not None
+        return int(row[0])
+
     def open(self) -> None:
         """Let everybody through: what waited goes on, also when nobody is left to hear of it."""
         self._connection.execute("SELECT pg_advisory_unlock_all()")

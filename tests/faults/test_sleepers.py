@@ -8,22 +8,26 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from batches.models import Item, Lease, Worker
 from batches.states import ItemStatus
 from tests.engine_fixture import Engine
+from tests.faults import gate
 from tests.faults.campaign import (
     assert_counters_equal_rows,
     assert_ended_well,
     assert_every_photo_succeeded,
     assert_no_message_sent_twice,
+    start_campaign,
     statuses,
     under_load,
     wait_until,
     wait_until_settled,
 )
 from tests.faults.conftest import PROCESS_NAME, Measure
+from tests.faults.gate import Gate
 from tests.sandbox_fixture import SandboxServer
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.faults]
@@ -85,6 +89,33 @@ def test_a_worker_that_slept_past_its_leases_starts_nothing_more(
         wait_until_settled(again, engine)
         assert_every_photo_succeeded(again)
         assert_counters_equal_rows(again.messages)
+
+
+def test_a_worker_that_sleeps_within_a_transaction_does_not_stop_the_others(
+    sandbox: SandboxServer, tmp_path: Path, measure: Measure
+) -> None:
+    with Engine(sandbox, tmp_path, PROCESS_NAME=PROCESS_NAME, WORKER_CAPACITY_AI="100") as engine:
+        engine.start(workers=2)
+        sandbox.configure(latency_ms=100)
+        with Gate(engine.environment["DATABASE_URL"], gate.COUNT) as closed:
+            campaign = start_campaign(sandbox, photos=1_000, messages=8)
+            wait_until(closed.waiting, "a recorder within its transaction", engine, 30)
+            port = closed.client_port()
+            sleeper = next(one for one in engine.processes if port in local_ports(one.pid))
+            sleeper.send_signal(signal.SIGSTOP)
+        slept = time.monotonic()
+        try:
+            # Its statement goes on, and leaves the batch's row locked for nobody.
+            wait_until_settled(campaign, engine, 120)
+            measure("seconds until the others had ended both batches", time.monotonic() - slept)
+        finally:
+            sleeper.send_signal(signal.SIGCONT)
+        assert_ended_well(campaign, engine)
+
+
+def local_ports(process_id: int) -> set[int]:
+    """The ports this process calls from."""
+    return {each.laddr.port for each in psutil.Process(process_id).net_connections(kind="tcp") if each.laddr}
 
 
 def leases_of(process_id: int) -> list[int]:
