@@ -18,7 +18,7 @@ _SETTLE = f"""
          WHERE settled_at IS NULL AND loaded_at IS NOT NULL
            AND (status = 'cancelled' OR status IN ('running', 'paused') AND NOT finishes)
            AND succeeded + failed + cancelled + unknown = total
-         ORDER BY id FOR UPDATE
+         ORDER BY id FOR NO KEY UPDATE
     )
     UPDATE batches_batch AS batch
        SET settled_at = clock_timestamp(),

@@ -139,7 +139,7 @@ _COUNT = f"""
     WITH delta AS (
         SELECT * FROM unnest(%s::bigint[], %s::int[], %s::int[], %s::int[]) AS delta (id, succeeded, failed, unknown)
     ), locked AS (
-        SELECT batch.id FROM batches_batch AS batch JOIN delta USING (id) ORDER BY batch.id FOR UPDATE OF batch
+        SELECT batch.id FROM batches_batch AS batch JOIN delta USING (id) ORDER BY batch.id FOR NO KEY UPDATE OF batch
     )
     UPDATE batches_batch AS batch
        SET succeeded = batch.succeeded + delta.succeeded,
