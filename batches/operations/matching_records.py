@@ -23,7 +23,11 @@ from records.querysets import RecordQuerySet
 Filters = Mapping[str, Any]
 Parameters = ParamSpec("Parameters")
 
-DATABASE_SNOOZE_SECONDS = 1.0
+SNOOZE_SECONDS = 1.0
+
+
+class Busy(Exception):
+    """This process has as much to do as it should: the item is for another moment, or another worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +65,16 @@ def stretch(owner_id: int, filters: Filters, *, after: int, through: int) -> Rec
 
 
 def without_database_later(run: Callable[Parameters, Outcome]) -> Callable[Parameters, Outcome]:
-    """An item that finds no database, or is the victim of a deadlock, has spent nothing: it comes back in a moment."""
+    """An item that finds no database, is the victim of a deadlock, or finds its worker busy, has spent nothing.
+
+    It comes back in a moment.
+    """
 
     @functools.wraps(run)
     def wrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Outcome:
         try:
             return run(*args, **kwargs)
-        except (OperationalError, InterfaceError):
-            return Snooze(DATABASE_SNOOZE_SECONDS)
+        except (OperationalError, InterfaceError, Busy):
+            return Snooze(SNOOZE_SECONDS)
 
     return wrapped

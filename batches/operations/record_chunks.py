@@ -14,7 +14,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Count, Max
 
-from batches.operations.matching_records import Filters, matching
+from batches.operations.matching_records import Busy, Filters, matching
 from batches.options import ItemPage, NewItem, Paged
 from records.querysets import RecordQuerySet
 
@@ -23,16 +23,26 @@ MOST_CHUNKS_PER_PAGE = 20
 """Of a page of items: the dispatcher has other things to do meanwhile."""
 MOST_AT_ONCE = 4
 """Chunks that run at the same time in a process: they compute, and a worker's connections are needed by others too."""
+CHUNKS_AT_ONCE = 8
+"""Of a batch, where the client says nothing: enough for two workers."""
+LONGEST_WAIT_SECONDS = 5.0
 
 _places = threading.BoundedSemaphore(MOST_AT_ONCE)
 
 
 @contextmanager
-def place() -> Iterator[None]:
-    """One of the few places in which a process runs chunks. A connection is not held while it is waited for."""
+def place(patience_seconds: float = LONGEST_WAIT_SECONDS) -> Iterator[None]:
+    """One of the few places in which a process runs chunks. Raises :class:`Busy` when none becomes free in time.
+
+    The wait counts for the item's deadline, so it is short. No connection is held meanwhile.
+    """
     connection.close()
-    with _places:
+    if not _places.acquire(timeout=min(patience_seconds, LONGEST_WAIT_SECONDS)):
+        raise Busy
+    try:
         yield
+    finally:
+        _places.release()
 
 
 def chunks_of(owner_id: int, filters: Filters) -> Paged:

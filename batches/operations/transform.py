@@ -24,7 +24,7 @@ from batches.operations.chunk_results import results_of, store_csv, totals
 from batches.operations.matching_records import read_filters, stretch, without_database_later
 from batches.operations.payload import Fields, Problems
 from batches.operations.record_changes import RowError, Values, apply, read_changes, same, touched
-from batches.operations.record_chunks import chunks_of, next_chunks, place
+from batches.operations.record_chunks import CHUNKS_AT_ONCE, chunks_of, next_chunks, place
 from batches.operations.record_fields import FIELDS, METADATA
 from batches.options import ItemPage, NewBatch
 from batches.outcomes import Outcome, Snooze, Succeeded
@@ -64,7 +64,7 @@ class Transform(Operation):
         path, given = fields.find("changes")
         changes = read_changes(given, path, problems)
         name, description = read_name(fields), read_description(fields)
-        options = read_options(fields, concurrency=settings.BATCH_DEFAULT_SIZE, retries=settings.BATCH_MAX_RETRIES)
+        options = read_options(fields, concurrency=CHUNKS_AT_ONCE, retries=settings.BATCH_MAX_RETRIES)
         fields.refuse_unknown()
         problems.raise_if_any()
         return NewBatch(
@@ -107,7 +107,7 @@ class Transform(Operation):
     def run(self, attempt: Attempt) -> Outcome:
         """Change the chunk's records, once."""
         try:
-            with place():
+            with place(attempt.timeout_seconds / 2):
                 return Succeeded(once(attempt.item_id, partial(_change_chunk, attempt)))
         except NotOurs:
             return Snooze()  # nobody waits for this attempt any more

@@ -28,7 +28,7 @@ from batches.operations.chunk_results import results_of, store_csv, totals
 from batches.operations.json_schemas import SCHEMA, Failure, failures_of, read_schema, validator_of
 from batches.operations.matching_records import read_filters, stretch, without_database_later
 from batches.operations.payload import Fields, Problems
-from batches.operations.record_chunks import chunks_of, next_chunks, place
+from batches.operations.record_chunks import CHUNKS_AT_ONCE, chunks_of, next_chunks, place
 from batches.options import ItemPage, NewBatch
 from batches.outcomes import Fault, Outcome, Rejected, Snooze, Succeeded
 from batches.states import Channel
@@ -58,7 +58,7 @@ _TOO_SLOW = Rejected(
     Fault(
         ErrorCategory.INVALID_REQUEST,
         "schema_too_slow",
-        f"To compare a record with the schema takes more than {SECONDS_PER_RECORD} s: look at its patterns.",
+        f"To compare a record with the schema takes more than {SECONDS_PER_RECORD} s of CPU: look at its patterns.",
     )
 )
 
@@ -93,7 +93,7 @@ class Validate(Operation):
             "failuresFile": fields.boolean("failuresFile", default=True),
         }
         name, description = read_name(fields), read_description(fields)
-        options = read_options(fields, concurrency=settings.BATCH_DEFAULT_SIZE, retries=settings.BATCH_MAX_RETRIES)
+        options = read_options(fields, concurrency=CHUNKS_AT_ONCE, retries=settings.BATCH_MAX_RETRIES)
         fields.refuse_unknown()
         problems.raise_if_any()
         return NewBatch(
@@ -118,7 +118,7 @@ class Validate(Operation):
     def run(self, attempt: Attempt) -> Outcome:
         """Compare; where records are marked, once, as the marks may change which records match."""
         try:
-            with place():
+            with place(attempt.timeout_seconds / 2):
                 if attempt.parameters["markRecords"]:
                     result = once(attempt.item_id, partial(_check_chunk, attempt))
                 else:
@@ -127,7 +127,7 @@ class Validate(Operation):
             return _TOO_SLOW
         except NotOurs:
             return Snooze()  # nobody waits for this attempt any more
-        return Succeeded(result, quality=result["valid"] / result["checked"] if result["checked"] else None)
+        return Succeeded(result, quality=round(result["valid"] / result["checked"], 4) if result["checked"] else None)
 
     def finish(self, batch: Batch) -> Mapping[str, Any]:
         """Add up the chunks; the failures become a file, a row each."""

@@ -6,6 +6,7 @@ import csv
 import io
 import threading
 import time
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from django.db import connection
 from batches.models import Item
 from batches.operations import get_operation
 from batches.operations.record_changes import RowError, apply, touched
-from batches.operations.record_chunks import CHUNK_RECORDS
+from batches.operations.record_chunks import CHUNK_RECORDS, MOST_AT_ONCE, place
 from batches.outcomes import Snooze, Succeeded
 from batches.result_files import result_files
 from records.models import Record
@@ -322,3 +323,16 @@ def test_a_preview_shows_before_and_after_and_changes_nothing(owner: User) -> No
     assert shown[1]["before"] == shown[1]["after"]
     assert (shown[2]["id"], shown[2]["error"]["code"]) == (broken.public_id, "invalid_type")
     assert Record.objects.get(pk=first.pk).metadata == {"a": 1}
+
+
+def test_a_chunk_that_finds_its_worker_busy_comes_back_and_has_spent_nothing(owner: User) -> None:
+    kept = record(owner, metadata={"a": 1})
+    item = submitted(owner, "transform", {"changes": SWAP}).items.select_related("batch").get()
+    given = attempt(item, timeout_seconds=0.1)
+    with connection_kept(), ExitStack() as places:
+        for _ in range(MOST_AT_ONCE):
+            places.enter_context(place())
+        assert isinstance(get_operation("transform").run(given), Snooze)
+    assert Record.objects.get(pk=kept.pk).metadata == {"a": 1}
+    with connection_kept():
+        assert isinstance(get_operation("transform").run(given), Succeeded)
