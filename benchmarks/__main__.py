@@ -14,7 +14,7 @@ from pathlib import Path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "batchsite.settings")
 
-from benchmarks import claim, messages, naive, photos, records, sizes, sockets, waiting
+from benchmarks import claim, data, messages, naive, photos, records, records_operations, sizes, sockets, waiting
 from benchmarks.stack import ROOT, Stack, running_stack
 
 USUAL = ("photos", "sms")
@@ -155,6 +155,12 @@ def measure_records(options: argparse.Namespace) -> list[str]:
     return [records.report(records.measure(options.records))]
 
 
+def measure_data(options: argparse.Namespace) -> list[str]:
+    """Files in, files out."""
+    print(f"Data: {options.records:,} records", flush=True)
+    return [data.report(data.measure(options.records))]
+
+
 PARTS: dict[str, Callable[[argparse.Namespace], list[str]]] = {
     "photos": measure_photos,
     "sms": measure_messages,
@@ -163,6 +169,8 @@ PARTS: dict[str, Callable[[argparse.Namespace], list[str]]] = {
     "sockets": measure_sockets,
     "sizes": measure_sizes,
     "records": measure_records,
+    "records-operations": lambda options: [records_operations.report(records_operations.measure(options.records))],
+    "data": measure_data,
 }
 
 
