@@ -134,7 +134,7 @@ DATABASES["default"].setdefault("OPTIONS", {}).update(
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 3,
-        # What was sent and nobody confirmed, in milliseconds: keepalives do not run while an answer is awaited. Less than
+        # What was sent and nobody confirmed, in milliseconds: keepalives do not run while an answer is awaited. Below
         # STANDSTILL_SECONDS, so that a recorder on a dead connection tries another before its worker ends itself.
         "tcp_user_timeout": 30_000,
         # Nothing here waits for anybody inside a transaction. One whose process stands still holds locks that stop all

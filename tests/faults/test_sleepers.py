@@ -103,7 +103,7 @@ def test_a_worker_that_sleeps_within_a_transaction_does_not_stop_the_others(
             port = closed.client_port()
             sleeper = next(one for one in engine.processes if port in local_ports(one.pid))
             sleeper.send_signal(signal.SIGSTOP)
-        slept = time.monotonic()
+            slept = time.monotonic()
         try:
             # Its statement goes on, and leaves the batch's row locked for nobody.
             wait_until_settled(campaign, engine, 120)
