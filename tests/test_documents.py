@@ -31,6 +31,15 @@ def test_every_link_of_the_documents_leads_somewhere() -> None:
             assert (document.parent / target).exists(), f"{document.name}: {target}"
 
 
+def test_every_test_that_the_coverage_names_exists() -> None:
+    named = re.findall(r"(tests/[\w/]+\.py)(?:::([\w:]+))?", (ROOT / "docs" / "coverage.md").read_text())
+    assert len(named) > 100
+    for path, names in named:
+        code = (ROOT / path).read_text()
+        for name in filter(None, names.split("::")):
+            assert re.search(rf"^ *(async )?(def|class) {name}", code, re.MULTILINE), f"{path}::{name}"
+
+
 def test_every_environment_variable_is_documented() -> None:
     documented = (ROOT / "docs" / "operations.md").read_text()
     settings = (ROOT / "batchsite" / "settings.py").read_text()
