@@ -33,7 +33,7 @@ def test_every_link_of_the_documents_leads_somewhere() -> None:
 
 def test_every_test_that_the_coverage_names_exists() -> None:
     named = re.findall(r"(tests/[\w/]+\.py)(?:::([\w:]+))?", (ROOT / "docs" / "coverage.md").read_text())
-    assert len(named) > 100
+    assert len(named) > 50
     for path, names in named:
         code = (ROOT / path).read_text()
         for name in filter(None, names.split("::")):

@@ -11,8 +11,8 @@ def _words(text: str) -> frozenset[str]:
 
 COMMON_WORDS = _words(
     """
-    a about above after all also am an and any are as at be because been before being below between both but by can could
-    did do does done during each few for from further get had has have having he her here hers him his how i if
+    a about above after all also am an and any are as at be because been before being below between both but by can
+    could did do does done during each few for from further get had has have having he her here hers him his how i if
     in into is it its just may me more most my named no nor not now of off on once only or other our out over own per
     please same she should so some such than that the their them then there these they this those through to too
     under until up upon us very was we were what when where which while who whom why will with within without
