@@ -12,6 +12,12 @@ from batches.dispatching.concerns import current_concerns
 from batches.models import BatchHistogram, Lease, ProviderAccount, Worker
 
 
+def _figure(worker: Worker, name: str) -> int | None:
+    """What the process said of itself at its last look; None before the first."""
+    figure: int | None = worker.figures.get(name)
+    return figure
+
+
 @admin.register(Lease)
 class LeaseAdmin(ReadOnlyAdmin[Lease]):
     """Who runs what now."""
@@ -36,27 +42,27 @@ class WorkerAdmin(ReadOnlyAdmin[Worker]):
     @admin.display(description="leases accepted")
     def accepted(self, worker: Worker) -> int | None:
         """Since its boot."""
-        return worker.figures.get("accepted")
+        return _figure(worker, "accepted")
 
     @admin.display(description="seconds since the last")
     def idle_seconds(self, worker: Worker) -> int | None:
         """Since it accepted one, as of its last look."""
-        return worker.figures.get("idle_seconds")
+        return _figure(worker, "idle_seconds")
 
     @admin.display(description="outcomes unrecorded")
     def unrecorded(self, worker: Worker) -> int | None:
         """Waiting in its memory for Postgres."""
-        return worker.figures.get("unrecorded")
+        return _figure(worker, "unrecorded")
 
     @admin.display(description="memory, MiB")
     def memory(self, worker: Worker) -> int | None:
         """Resident."""
-        return worker.figures.get("memory_mb")
+        return _figure(worker, "memory_mb")
 
     @admin.display(description="open files")
     def files(self, worker: Worker) -> int | None:
         """Sockets among them."""
-        return worker.figures.get("files")
+        return _figure(worker, "files")
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The list, with concerns as messages."""

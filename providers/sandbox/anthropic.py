@@ -39,7 +39,7 @@ class Messages(Chat):
         sources: list[dict[str, Any]] = []
         for message in body["messages"]:
             content = message["content"]
-            parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+            parts: list[dict[str, Any]] = [{"type": "text", "text": content}] if isinstance(content, str) else content
             texts += [part["text"] for part in parts if part["type"] == "text"]
             sources += [part["source"] for part in parts if part["type"] == "image"]
         schema = ((body.get("output_config") or {}).get("format") or {}).get("schema")

@@ -61,6 +61,7 @@ def test_every_row_is_there_once(engine: Engine, keyed: bool) -> None:
         time.sleep(0.1)
         batch.refresh_from_db()
     assert batch.status == "completed"
+    assert batch.outcome is not None
     assert {name: batch.outcome[name] for name in ("rows", "created", "updated", "failed", "unwritten")} == {
         "rows": ROWS,
         "created": ROWS,
