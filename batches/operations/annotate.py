@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import connection
 
 from batches.operations.annotation_answer import ANSWER_SCHEMA, SCHEMA_NAME, read_annotation
-from batches.operations.annotation_writing import WRITTEN, write_annotation
+from batches.operations.annotation_writing import WRITTEN, write_patiently
 from batches.operations.base import Attempt, Operation
 from batches.operations.batch_options import read_description, read_name, read_options, read_provider
 from batches.operations.matching_records import read_filters, select, stretch, without_database_later
@@ -115,7 +115,7 @@ class Annotate(Operation):
         if not document.text:
             return _EMPTY
         connection.close()  # nothing is held during the call
-        answer = cast(ChatProvider, attempt.provider).complete(_request(attempt, document))
+        answer = attempt.ask(_request(attempt, document))
         annotation = read_annotation(answer.text)
         if annotation is None:
             return _INVALID_ANSWER
@@ -125,7 +125,7 @@ class Annotate(Operation):
             **({"sandbox": True} if attempt.provider.uses_sandbox else {}),
             **({"truncated": True} if document.truncated else {}),
         }
-        if not write_annotation(record, annotation, wanted=attempt.parameters["write"], about=about):
+        if not write_patiently(record, annotation, wanted=attempt.parameters["write"], about=about):
             return _CHANGED
         return Succeeded(annotation.shape, quality=annotation.quality)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from batches.operations.annotation_answer import Annotation
@@ -15,6 +16,7 @@ from records.models import Record
 
 WRITTEN = ("summary", "tags", "category", "quality", "status")
 """What can be chosen; ``metadata.annotation`` and ``metadata.annotation_status`` are always written."""
+WRITE_PAUSES_SECONDS = (0.2, 1.0, 3.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,19 @@ _WRITE = """
      WHERE id = %s AND updated_at = %s
 """
 _WRITE_WITH_SUMMARY = _WRITE.replace("tags = %s,", "tags = %s, summary = %s,")
+
+
+def write_patiently(record: Record, annotation: Annotation, *, wanted: Sequence[str], about: Mapping[str, Any]) -> bool:
+    """The same, tried again while the database is away for a moment: the answer is in hand, and was paid for."""
+    for pause in WRITE_PAUSES_SECONDS:
+        try:
+            return write_annotation(record, annotation, wanted=wanted, about=about)
+        except (OperationalError, InterfaceError):
+            if connection.in_atomic_block:
+                raise
+            connection.close()
+            time.sleep(pause)
+    return write_annotation(record, annotation, wanted=wanted, about=about)
 
 
 def write_annotation(

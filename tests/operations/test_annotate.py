@@ -12,6 +12,7 @@ from django.db import OperationalError
 from batches.operations import get_operation
 from batches.operations.annotate import LONGEST_DOCUMENT
 from batches.operations.annotation_answer import read_annotation
+from batches.operations.annotation_writing import write_annotation
 from batches.outcomes import Outcome, Rejected, Retry, Snooze, Succeeded
 from providers.registry import get_provider
 from records.models import Record
@@ -249,3 +250,23 @@ def test_without_a_database_an_item_comes_back_and_has_spent_nothing(
 
     monkeypatch.setattr("batches.operations.annotate._record", away)
     assert isinstance(annotated(owner, record(owner)), Snooze)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_answer_that_was_paid_for_is_written_although_the_database_was_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = User.objects.create_user("alice")
+    mine = record(owner)
+    item = submitted(owner, "annotate", {}).items.select_related("batch").get()
+    provider, faults = Answering(json.dumps(ANSWER)), iter([OperationalError("away"), OperationalError("away")])
+
+    def stumbling(*given: Any, **more: Any) -> bool:
+        if (fault := next(faults, None)) is not None:
+            raise fault
+        return write_annotation(*given, **more)
+
+    monkeypatch.setattr("batches.operations.annotation_writing.write_annotation", stumbling)
+    monkeypatch.setattr("batches.operations.annotation_writing.WRITE_PAUSES_SECONDS", (0.01, 0.01, 0.01))
+    assert isinstance(get_operation("annotate").run(attempt(item, provider)), Succeeded)
+    assert len(provider.requests) == 1
+    mine.refresh_from_db()
+    assert mine.metadata["annotation_status"] == "done"
