@@ -262,7 +262,7 @@ _TYPED = ", ".join(
 )
 _INSERT = f"""
     INSERT INTO records_record (owner_id, {", ".join(_NAMES)})
-    SELECT {{owner}}, {", ".join("COALESCE(created_at, now())" if one == "created_at" else one for one in _NAMES)}
+    SELECT {{owner}}, {", ".join("COALESCE(created_at, statement_timestamp())" if one == "created_at" else one for one in _NAMES)}
       FROM json_to_recordset(%s::json) AS given ({_TYPED})
     ON CONFLICT (owner_id, key) DO NOTHING
     RETURNING key

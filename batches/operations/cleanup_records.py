@@ -32,8 +32,8 @@ from records.querysets import RecordQuerySet
 
 NAME = "cleanup"
 AUDITED = "delete_records"
-CONCURRENCY = 2
-"""Chunks at once: deleting is work for Postgres alone, and others want it too."""
+CONCURRENCY = 8
+"""Chunks leased at once: deleting is work for Postgres alone, and others want it too."""
 AGES = {"created": "created_at", "updated": "updated_at"}
 LONGEST_DAYS = 36_500
 SHOWN_ROWS = 10

@@ -37,8 +37,8 @@ from batches.tables.sheet import MOST_ROWS, is_too_long
 from batches.tables.writing import MEDIA_TYPES, join_parts, spreadsheet_cell, write_rows
 
 NAME = "export"
-CONCURRENCY = 4
-"""Chunks at once: they wait for nobody but Postgres."""
+CONCURRENCY = 16
+"""Chunks leased at once. Fewer of them run, see :mod:`batches.operations.record_chunks`; the others stand by."""
 FILE_NAME = "records"
 PART = "part"
 KEPT_IN_MEMORY = 4 * 1024 * 1024

@@ -58,8 +58,8 @@ from records.importing import KEY, RecordRow, Written, write_rows
 
 NAME = "import"
 CHUNK_ROWS = 500
-CONCURRENCY = 4
-"""Chunks at once: they wait for nobody but Postgres."""
+CONCURRENCY = 16
+"""Chunks leased at once. Fewer of them run, see :mod:`batches.operations.record_chunks`; the others stand by."""
 ERRORS_FILE = "errors.csv"
 ERROR_COLUMNS = ("row", "column", "code", "message")
 COUNTS = ("rows", "created", "updated", "failed")
