@@ -115,7 +115,7 @@ class Annotate(Operation):
         if not document.text:
             return _EMPTY
         connection.close()  # nothing is held during the call
-        answer = attempt.ask(_request(attempt, document))
+        answer = cast(ChatProvider, attempt.provider).complete(_request(attempt, document))
         annotation = read_annotation(answer.text)
         if annotation is None:
             return _INVALID_ANSWER
