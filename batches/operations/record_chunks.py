@@ -23,8 +23,8 @@ MOST_CHUNKS_PER_PAGE = 20
 """Of a page of items: the dispatcher has other things to do meanwhile."""
 MOST_AT_ONCE = 4
 """Chunks that run at the same time in a process: they compute, and a worker's connections are needed by others too."""
-CHUNKS_AT_ONCE = 8
-"""Of a batch, where the client says nothing: enough for two workers."""
+CHUNKS_AT_ONCE = 16
+"""Of a batch, where the client says nothing: those that wait for a place bridge the wait for the dispatcher."""
 LONGEST_WAIT_SECONDS = 5.0
 
 _places = threading.BoundedSemaphore(MOST_AT_ONCE)
