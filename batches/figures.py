@@ -67,6 +67,26 @@ class Figures:
         return round(self.total_duration / self.measured, 1) if self.measured else None
 
     @property
+    def calls(self) -> int:
+        """Attempts that were made."""
+        return self._sum("calls")
+
+    @property
+    def waited(self) -> int:
+        """Milliseconds that calls waited for limits."""
+        return self._sum("waited_sum")
+
+    @property
+    def used(self) -> Counter[str]:
+        """What providers bill, by unit."""
+        return self._by_category("used:")
+
+    @property
+    def simulated(self) -> Counter[str]:
+        """What they would bill, had not the sandbox answered."""
+        return self._by_category("simulated:")
+
+    @property
     def average_quality(self) -> float | None:
         """In [0, 1], exact; None where nothing was judged."""
         judged = self._sum("quality")

@@ -44,9 +44,13 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Snooze:
-    """Not now, and nothing was spent: no permit, account closed, batch stopped, worker stopping."""
+    """Not now, and nothing was spent: no permit, account closed, batch stopped, worker stopping.
+
+    ``for_limits``: whether it is a limit, ours or the provider's, that the delay waits for.
+    """
 
     delay_seconds: float = 0.0
+    for_limits: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,69 +1,131 @@
 """What an owner used, by day and operation: from the histograms of their batches, and what is kept of deleted ones.
 
 No item row is read. A call is an attempt at an item; an item counts on the day on which it was final, and once more
-when it was run again and ended again.
+when it was run again and ended again. Of deleted batches items and calls are kept, but not what they cost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from django.db import connection
 
+from batches.costs import Cost, cost_of
 from batches.models import Batch
+from batches.operations import get_operation, operation_names
+from batches.states import Channel
 
-_COUNTED = """
+_OF_OWNER = """
+    SELECT DATE '1970-01-01' + counted.bucket AS day, batch.operation, batch.provider, counted.measure,
+           sum(counted.count)::bigint
+      FROM batches_batchhistogram AS counted JOIN batches_batch AS batch ON batch.id = counted.batch_id
+     WHERE batch.owner_id = %(owner)s AND counted.bucket >= %(first)s AND counted.bucket < %(end)s
+       AND (counted.measure IN ('ended', 'ended_badly', 'calls')
+            OR starts_with(counted.measure, 'used:') OR starts_with(counted.measure, 'simulated:'))
+     GROUP BY 1, 2, 3, 4
+"""
+
+_OF_DELETED = """
+    SELECT day, operation, items, failed, calls FROM batches_usage
+     WHERE owner_id = %(owner)s AND day >= DATE '1970-01-01' + %(first)s AND day < DATE '1970-01-01' + %(end)s
+"""
+
+_KEEP = """
+    INSERT INTO batches_usage (owner_id, operation, day, items, failed, calls)
     SELECT batch.owner_id, batch.operation, DATE '1970-01-01' + counted.bucket AS day,
            COALESCE(sum(counted.count) FILTER (WHERE counted.measure = 'ended'), 0)::bigint AS items,
            COALESCE(sum(counted.count) FILTER (WHERE counted.measure = 'ended_badly'), 0)::bigint AS failed,
            COALESCE(sum(counted.count) FILTER (WHERE counted.measure = 'calls'), 0)::bigint AS calls
       FROM batches_batchhistogram AS counted JOIN batches_batch AS batch ON batch.id = counted.batch_id
-     WHERE counted.measure IN ('ended', 'ended_badly', 'calls')
-"""
-
-_OF_OWNER = f"""
-    WITH counted AS (
-        {_COUNTED} AND batch.owner_id = %(owner)s AND counted.bucket >= %(first)s AND counted.bucket < %(end)s
-         GROUP BY 1, 2, 3
-        UNION ALL
-        SELECT owner_id, operation, day, items, failed, calls FROM batches_usage
-         WHERE owner_id = %(owner)s AND day >= DATE '1970-01-01' + %(first)s AND day < DATE '1970-01-01' + %(end)s
-    )
-    SELECT day, operation, sum(items)::bigint, sum(failed)::bigint, sum(calls)::bigint
-      FROM counted GROUP BY 1, 2 ORDER BY 1, 2
-"""  # noqa: S608 - constants of this module
-
-_KEEP = f"""
-    INSERT INTO batches_usage (owner_id, operation, day, items, failed, calls)
-    {_COUNTED} AND batch.id = %s GROUP BY 1, 2, 3
+     WHERE counted.measure IN ('ended', 'ended_badly', 'calls') AND batch.id = %s GROUP BY 1, 2, 3
     ON CONFLICT (owner_id, day, operation) DO UPDATE
        SET items = batches_usage.items + EXCLUDED.items, failed = batches_usage.failed + EXCLUDED.failed,
            calls = batches_usage.calls + EXCLUDED.calls
-"""  # noqa: S608
+"""
 
 EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What one operation did for an owner on one day."""
+    """What one operation did for an owner on one day, and for how much.
+
+    ``cost``: of the calls whose price is known; None where it is of none. ``unpriced``: the calls whose is not; those
+    of an operation that asks no provider cost nothing and are not among them.
+    """
 
     day: date
     operation: str
     items: int
     failed: int
     calls: int
+    cost: Cost | None = None
+    unpriced: int = 0
+
+
+@dataclass(slots=True)
+class _Day:
+    """Being added up. ``measures``: by provider; that of deleted batches is None."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    providers: dict[str | None, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+
+    def used(self, day: date, operation: str) -> Used:
+        costs: list[Cost] = []
+        unpriced = 0
+        for alias, measures in self.providers.items():
+            cost = _cost(alias, measures) if alias else None
+            if cost is not None:
+                costs.append(cost)
+            elif alias != "":
+                unpriced += measures["calls"]
+        counts = self.counts
+        return Used(
+            day, operation, counts["ended"], counts["ended_badly"], counts["calls"], total_cost(costs), unpriced
+        )
+
+
+def _cost(alias: str, measures: Counter[str]) -> Cost | None:
+    succeeded = measures["ended"] - measures["ended_badly"]
+    return cost_of(alias, _units(measures, "used:"), _units(measures, "simulated:"), succeeded=succeeded)
+
+
+def _units(measures: Counter[str], prefix: str) -> dict[str, int]:
+    return {name.removeprefix(prefix): number for name, number in measures.items() if name.startswith(prefix)}
+
+
+def total_cost(costs: Iterable[Cost | None]) -> Cost | None:
+    """Those that are known, added up; None where none is."""
+    total: Cost | None = None
+    for cost in costs:
+        if cost is not None:
+            total = cost if total is None else total + cost
+    return total
 
 
 def used_by(owner_id: int, first: date, last: date) -> Sequence[Used]:
     """What an owner used from the first day to the last, oldest first."""
     parameters: dict[str, Any] = {"owner": owner_id, "first": (first - EPOCH).days, "end": (last - EPOCH).days + 1}
+    days: dict[tuple[date, str], _Day] = defaultdict(_Day)
     with connection.cursor() as cursor:
         cursor.execute(_OF_OWNER, parameters)
-        return [Used(*row) for row in cursor.fetchall()]
+        for day, operation, alias, measure, number in cursor.fetchall():
+            days[day, operation].counts[measure] += number
+            days[day, operation].providers[alias][measure] += number
+        cursor.execute(_OF_DELETED, parameters)
+        for day, operation, items, failed, calls in cursor.fetchall():
+            days[day, operation].counts.update({"ended": items, "ended_badly": failed, "calls": calls})
+            days[day, operation].providers[None if _asks_provider(operation) else ""]["calls"] += calls
+    return [days[key].used(*key) for key in sorted(days)]
+
+
+def _asks_provider(name: str) -> bool:
+    """Whether calls of this operation may have cost something; of one that is gone nobody knows."""
+    return name not in operation_names() or get_operation(name).channel != Channel.DATA
 
 
 def keep(batch: Batch) -> None:

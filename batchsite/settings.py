@@ -256,24 +256,30 @@ DEFAULT_CHAT_PROVIDER = environment.text("DEFAULT_CHAT_PROVIDER", "openai-gpt-5"
 DEFAULT_IMAGE_PROVIDER = environment.text("DEFAULT_IMAGE_PROVIDER", "openai-images")
 DEFAULT_SMS_PROVIDER = environment.text("DEFAULT_SMS_PROVIDER", "twilio")
 SMS_PER_SECOND = {"high": 8.0, "normal": 5.0, "low": 2.0}
+# What the makers of models ask per million tokens (without discounts for what is cached, or surcharges for very long
+# prompts), and what a message to the USA costs about: carriers differ by country, so set your own by PROVIDER_PRICES.
+PRICED = {"currency": "USD", "as_of": "2026-11-21"}
 KNOWN_PROVIDERS: dict[str, dict[str, Any]] = {
     "openai-gpt-5": {
         "adapter": "providers.ai.openai.OpenAI",
         "base_url": "https://api.openai.com/v1",
         "key_variable": "OPENAI_API_KEY",
         "model": "gpt-5",
+        "prices": {"input_per_million": 1.25, "output_per_million": 10, **PRICED},
     },
     "openai-gpt-6-luna": {
         "adapter": "providers.ai.openai.OpenAI",
         "base_url": "https://api.openai.com/v1",
         "key_variable": "OPENAI_API_KEY",
         "model": "gpt-6-luna",
+        "prices": {"input_per_million": 0.10, "output_per_million": 0.50, **PRICED},
     },
     "openai-images": {
         "adapter": "providers.ai.openai_images.OpenAIImages",
         "base_url": "https://api.openai.com/v1",
         "key_variable": "OPENAI_API_KEY",
         "model": "gpt-image-1",
+        "prices": {"input_per_million": 5, "output_per_million": 40, **PRICED},
     },
     # Document 004 asks for this model, which is gone: its name stands for the one that took its place.
     "gpt-4": {
@@ -281,36 +287,42 @@ KNOWN_PROVIDERS: dict[str, dict[str, Any]] = {
         "base_url": "https://api.openai.com/v1",
         "key_variable": "OPENAI_API_KEY",
         "model": "gpt-4.1",
+        "prices": {"input_per_million": 2, "output_per_million": 8, **PRICED},
     },
     "anthropic-haiku": {
         "adapter": "providers.ai.anthropic.Anthropic",
         "base_url": "https://api.anthropic.com",
         "key_variable": "ANTHROPIC_API_KEY",
         "model": "claude-haiku-5-5",
+        "prices": {"input_per_million": 0.10, "output_per_million": 0.50, **PRICED},
     },
     "anthropic-sonnet": {
         "adapter": "providers.ai.anthropic.Anthropic",
         "base_url": "https://api.anthropic.com",
         "key_variable": "ANTHROPIC_API_KEY",
         "model": "claude-sonnet-5-5",
+        "prices": {"input_per_million": 2, "output_per_million": 10, **PRICED},
     },
     "gemini-flash": {
         "adapter": "providers.ai.gemini.Gemini",
         "base_url": "https://generativelanguage.googleapis.com/v1beta",
         "key_variable": "GEMINI_API_KEY",
         "model": "gemini-3.8-flash",
+        "prices": {"input_per_million": 0.75, "output_per_million": 3.75, **PRICED},
     },
     "grok": {
         "adapter": "providers.ai.xai.XAI",
         "base_url": "https://api.x.ai/v1",
         "key_variable": "XAI_API_KEY",
         "model": "grok-4.7",
+        "prices": {"input_per_million": 2, "output_per_million": 6, **PRICED},
     },
     "groq-qwen": {
         "adapter": "providers.ai.groq.Groq",
         "base_url": "https://api.groq.com/openai/v1",
         "key_variable": "GROQ_API_KEY",
         "model": "qwen/qwen3.8-27b",
+        "prices": {"input_per_million": 0.80, "output_per_million": 4, **PRICED},
     },
     "twilio": {
         "adapter": "providers.sms.twilio.Twilio",
@@ -319,6 +331,7 @@ KNOWN_PROVIDERS: dict[str, dict[str, Any]] = {
         "account": environment.text("TWILIO_ACCOUNT_SID", "ACsandbox"),
         "sender": environment.text("TWILIO_FROM", "+15005550006"),
         "limits": {"sms_per_second": SMS_PER_SECOND},
+        "prices": {"per_segment": 0.0083, **PRICED},
     },
     "vonage": {
         "adapter": "providers.sms.vonage.Vonage",
@@ -327,6 +340,7 @@ KNOWN_PROVIDERS: dict[str, dict[str, Any]] = {
         "account": environment.text("VONAGE_API_KEY", "sandbox"),
         "sender": environment.text("VONAGE_FROM", "15005550006"),
         "limits": {"sms_per_second": SMS_PER_SECOND},
+        "prices": {"per_segment": 0.0083, **PRICED},
     },
     "plivo": {
         "adapter": "providers.sms.plivo.Plivo",
@@ -335,7 +349,13 @@ KNOWN_PROVIDERS: dict[str, dict[str, Any]] = {
         "account": environment.text("PLIVO_AUTH_ID", "MAsandbox"),
         "sender": environment.text("PLIVO_FROM", "+15005550006"),
         "limits": {"sms_per_second": SMS_PER_SECOND},
+        "prices": {"per_segment": 0.0083, **PRICED},
     },
 }
 # In production every one of these needs its key: name those that are used.
 PROVIDERS = environment.selection("PROVIDERS", KNOWN_PROVIDERS)
+for _alias, _prices in environment.document("PROVIDER_PRICES").items():
+    if _alias not in KNOWN_PROVIDERS:
+        raise ImproperlyConfigured(f"PROVIDER_PRICES names {_alias}; known are {', '.join(KNOWN_PROVIDERS)}.")
+    if _alias in PROVIDERS:
+        PROVIDERS[_alias] = {**PROVIDERS[_alias], "prices": _prices}

@@ -16,13 +16,16 @@ from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 from providers.base import ChatProvider, ImageProvider, Limits, Provider, SmsProvider
+from providers.prices import problems_of_prices
 
 Kind = Literal["chat", "images", "sms"]
 
 VERBS: dict[Kind, str] = {"chat": "complete", "images": "generate", "sms": "send"}
 # What the registry itself passes to an adapter; every other parameter of an adapter is an option of its entry.
 PASSED = frozenset({"self", "alias", "key", "uses_sandbox"})
-REGISTRY_OPTIONS = frozenset({"adapter", "base_url", "key_variable", "limits", "model"})
+REGISTRY_OPTIONS = frozenset({"adapter", "base_url", "key_variable", "limits", "model", "prices"})
+# What the registry does not pass to an adapter as it stands in the entry.
+KEPT = frozenset({"adapter", "key_variable", "limits", "prices"})
 SANDBOX_KEY = "sandbox"
 
 
@@ -59,7 +62,7 @@ def get_provider(alias: str) -> Provider:
             raise ImproperlyConfigured(f"Provider {alias!r} has no key: set {entry['key_variable']}.")
         entry["base_url"] = sandbox_url(alias)
     limits = Limits(**entry.get("limits", {}))
-    options = {name: value for name, value in entry.items() if name not in {"adapter", "key_variable", "limits"}}
+    options = {name: value for name, value in entry.items() if name not in KEPT}
     adapter = import_string(entry["adapter"])
     provider = adapter(alias=alias, key=key or SANDBOX_KEY, limits=limits, uses_sandbox=not key, **options)
     return cast(Provider, provider)
@@ -120,6 +123,8 @@ def problems_of(alias: str) -> Iterator[str]:
     if urlsplit(str(entry.get("base_url", "http:"))).scheme not in {"http", "https"}:
         yield "base_url must be an http(s) URL."
     yield from _problems_of_limits(entry.get("limits", {}))
+    if "prices" in entry:
+        yield from problems_of_prices(entry["prices"])
 
 
 def _problems_of_limits(limits: Any) -> Iterator[str]:

@@ -14,13 +14,13 @@ from rest_framework.response import Response
 
 from batches import audit
 from batches.api.base import ApiView, body_of, choice_of, page_of, user_id
-from batches.api.shapes import instant
+from batches.api.shapes import cost_shape, instant
 from batches.api.throttling import OwnerThrottle
 from batches.models import ApiKey, AuditEntry, Notification
 from batches.operations.payload import Fields, Problems
 from batches.problems import InvalidInput, Problem
 from batches.states import Scope
-from batches.usage import Used, used_by
+from batches.usage import Used, total_cost, used_by
 
 LONGEST_KEY_NAME = 100
 USUAL_DAYS = 30
@@ -121,12 +121,14 @@ class UsageView(ApiView):
 
 
 def _figures(used: Sequence[Used]) -> dict[str, Any]:
-    """Added up. What it cost is not known: calls have no price yet."""
+    """Added up. ``unpricedCalls``: those whose price is not known, which ``cost`` leaves out."""
+    cost = total_cost(one.cost for one in used)
     return {
         "items": sum(one.items for one in used),
         "failed": sum(one.failed for one in used),
         "calls": sum(one.calls for one in used),
-        "cost": None,
+        "cost": cost_shape(cost) if cost else None,
+        "unpricedCalls": sum(one.unpriced for one in used),
     }
 
 

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
-from batches.api.shapes import counts_shape, instant, items_per_second, spelled_status, success_rate
+from batches.api.shapes import cost_shape, counts_shape, instant, items_per_second, spelled_status, success_rate
+from batches.costs import cost_of
 from batches.figures import Figures
 from batches.models import Batch
 from batches.states import Channel
 from batches.visibility import sees_every_error
+from providers.prices import INPUT_TOKENS, OUTPUT_TOKENS, SEGMENTS
 from providers.registry import UnknownProvider, get_provider
 
 if TYPE_CHECKING:
@@ -44,7 +46,8 @@ def analytics(batch: Batch, user: AbstractBaseUser | AnonymousUser) -> dict[str,
         # Where retries are kept from the owner, so are their counts.
         "errors": by_category(figures.errors()) if sees_every_error(user, batch) else failures,
         "failures": failures,
-        "rateLimit": rate_limit(batch),
+        "rateLimit": rate_limit(batch, figures),
+        **used(batch, figures),
         "slotSeconds": SLOT_SECONDS,
         "timeline": timeline(finished),
     }
@@ -85,13 +88,31 @@ def timeline(finished: Mapping[int, int]) -> list[dict[str, Any]]:
     ]
 
 
-def rate_limit(batch: Batch) -> dict[str, Any]:
-    """What holds the batch back: ``perSecond`` is the lowest of all limits, ``configured`` the batch's own a minute."""
+def used(batch: Batch, figures: Figures) -> dict[str, Any]:
+    """What the calls used, the sandbox's included, and what that costs; null where nothing of the kind is known."""
+    units = figures.used + figures.simulated
+    cost = cost_of(batch.provider, figures.used, figures.simulated, succeeded=batch.succeeded)
+    return {
+        "segments": units[SEGMENTS] if batch.channel == Channel.SMS else None,
+        "tokens": {"input": units[INPUT_TOKENS], "output": units[OUTPUT_TOKENS]}
+        if batch.channel == Channel.AI
+        else None,
+        "cost": cost_shape(cost) if cost else None,
+    }
+
+
+def rate_limit(batch: Batch, figures: Figures) -> dict[str, Any]:
+    """What holds the batch back: ``perSecond`` is the lowest of all limits, ``configured`` the batch's own a minute.
+
+    ``waitedSeconds``: for these and for the provider's own (429), added up over all calls.
+    """
     limits = [limit for limit in (_account_limit(batch), batch.rate_limit and batch.rate_limit / 60) if limit]
     return {
         "priority": batch.priority,
         "perSecond": round(min(limits), 4) if limits else None,
         "configured": batch.rate_limit,
+        "waitedSeconds": figures.waited / 1000,
+        "averageWaitSeconds": round(figures.waited / figures.calls / 1000, 3) if figures.calls else None,
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from batches.costs import Cost
 from batches.masking import masked
 from batches.models import Batch, Item, ItemError, StoredFile
 from batches.states import BatchStatus, ItemStatus
@@ -155,6 +156,16 @@ def result_shape(item: Item) -> dict[str, Any]:
         "createdAt": instant(item.finished_at),
     }
     return {name: value for name, value in shape.items() if value is not None}
+
+
+def cost_shape(cost: Cost) -> dict[str, Any]:
+    """Money as text, so that no client rounds it. ``simulatedAmount``: what the sandbox's calls would have cost."""
+    return {
+        "amount": f"{cost.amount:.6f}",
+        "simulatedAmount": f"{cost.simulated:.6f}",
+        "currency": cost.currency,
+        "pricesAsOf": cost.as_of.isoformat(),
+    }
 
 
 def file_shape(stored: StoredFile) -> dict[str, Any]:

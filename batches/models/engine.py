@@ -96,7 +96,9 @@ class BatchHistogram(models.Model):
     ``duration_sum`` (milliseconds) and ``quality_sum`` (ten-thousandths). With the day since the epoch as bucket:
     ``calls``, ``error:<category>`` (calls that failed), ``ended`` and ``ended_badly`` (items that became final, and
     those of them that did not succeed), ``failed:<category>`` (the latter by category) and ``healed:<category>`` (of
-    these, the ones that run again or proved to have succeeded). Counts only grow: nobody has to find a row again.
+    these, the ones that run again or proved to have succeeded), ``used:<unit>`` (what providers bill: segments, tokens)
+    and ``simulated:<unit>`` (the same, of the sandbox). ``waited_sum``: milliseconds that calls waited for limits.
+    Counts only grow: nobody has to find a row again.
     """
 
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="histograms", db_index=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import orjson
 from django.conf import settings
@@ -35,7 +35,7 @@ from batches.operations.source_lines import read_lines
 from batches.options import ItemPage, NewBatch, NewItem, Paged, Source
 from batches.outcomes import Fault, Outcome, Rejected, Retry, Snooze, Succeeded
 from batches.states import Channel
-from providers.base import ChatProvider, ChatRequest, ErrorCategory
+from providers.base import ChatRequest, ErrorCategory
 from records.filters import filter_problems
 from records.models import Kind, Record
 from records.querysets import RecordQuerySet
@@ -257,7 +257,7 @@ def _ask(attempt: Attempt, prompt: str, schema: Mapping[str, Any]) -> dict[str, 
         reference=attempt.reference,
         timeout_seconds=attempt.timeout_seconds,
     )
-    return read_answer(cast(ChatProvider, attempt.provider).complete(request).text, schema)
+    return read_answer(attempt.ask(request).text, schema)
 
 
 def _with_messages(attempt: Attempt, analysis: dict[str, Any]) -> dict[str, Any]:

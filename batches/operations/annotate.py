@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import connection
@@ -25,7 +25,7 @@ from batches.operations.payload import Fields, Problems
 from batches.options import ItemPage, NewBatch, NewItem, Paged
 from batches.outcomes import Fault, Outcome, Rejected, Retry, Succeeded
 from batches.states import Channel
-from providers.base import ChatProvider, ChatRequest, ErrorCategory, Provider
+from providers.base import ChatRequest, ErrorCategory, Provider
 from providers.registry import get_provider
 from records.models import Record
 
@@ -115,7 +115,7 @@ class Annotate(Operation):
         if not document.text:
             return _EMPTY
         connection.close()  # nothing is held during the call
-        answer = cast(ChatProvider, attempt.provider).complete(_request(attempt, document))
+        answer = attempt.ask(_request(attempt, document))
         annotation = read_annotation(answer.text)
         if annotation is None:
             return _INVALID_ANSWER

@@ -9,6 +9,7 @@ To write an operation, make a module ``batches/operations/<name>.py`` with one c
 - ``run``: one item, to an :class:`Outcome`. It may run twice (a worker died after it, before its outcome was
   committed), so it must do the same the second time. Its result is a small JSON object; ``Succeeded(quality=...)`` in
   [0, 1] feeds the quality distribution; what an item did wrong is ``Rejected`` (for good) or ``Retry``.
+- what the call used: a model is asked by ``attempt.ask``, which counts the tokens; others add to ``attempt.used``.
 - items either in ``NewBatch.items``, or, when they may be many, ``source=Paged(start, number)`` and ``next_items``.
 - ``finish``, with ``finishes = True``, when something is left to be made of all items: a file, a summary.
 - ``preview`` when a dry run can say more than how many items there would be.
@@ -21,9 +22,10 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -32,7 +34,8 @@ from batches.options import ItemPage, NewBatch, NewItem, Paged
 from batches.outcomes import Outcome
 from batches.problems import InvalidInput, Problem
 from batches.states import Channel
-from providers.base import Provider
+from providers.base import ChatAnswer, ChatProvider, ChatRequest, Provider
+from providers.prices import tokens_of
 
 if TYPE_CHECKING:
     from batches.models import Batch
@@ -42,7 +45,11 @@ SHOWN_IN_PREVIEW = 10
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try of an item. ``reference`` is the attempt id that travels in the call."""
+    """One try of an item. ``reference`` is the attempt id that travels in the call.
+
+    ``used``: what its calls used so far, in the units that providers bill (:mod:`providers.prices`). It is counted for
+    the batch with whatever outcome, so a call that was billed and whose answer was of no use is as well.
+    """
 
     item_id: int
     owner_id: int
@@ -52,6 +59,13 @@ class Attempt:
     provider: Provider
     reference: str
     timeout_seconds: float
+    used: Counter[str] = field(default_factory=Counter, compare=False)
+
+    def ask(self, request: ChatRequest) -> ChatAnswer:
+        """Ask the attempt's model, and count the tokens. Raises :class:`providers.base.ProviderError`."""
+        answer = cast(ChatProvider, self.provider).complete(request)
+        self.used.update(tokens_of(answer))
+        return answer
 
 
 class CannotFinish(Exception):

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from typing import Any, cast
 
+from batches.costs import count_used
 from batches.limits import limits_of, reserve
 from batches.models import Batch
 from batches.operations.conversation_analysis import ACROSS_PROMPT, ACROSS_SCHEMA, SYSTEM_PROMPT, read_answer
@@ -15,6 +16,7 @@ from batches.operations.long_texts import framed
 from batches.operations.result_lines import items_in_pages
 from batches.states import ItemStatus
 from providers.base import ChatProvider, ChatRequest, ProviderError
+from providers.prices import tokens_of
 from providers.registry import get_provider
 
 logger = logging.getLogger(__name__)
@@ -93,7 +95,9 @@ def _ask(batch: Batch, summaries: list[str], total: int) -> dict[str, Any]:
         reference=f"{batch.public_id}-{secrets.token_hex(4)}",
         timeout_seconds=batch.timeout_ms / 1000,
     )
-    answer = read_answer(provider.complete(request).text, ACROSS_SCHEMA)
+    answered = provider.complete(request)
+    count_used(batch, provider, tokens_of(answered))
+    answer = read_answer(answered.text, ACROSS_SCHEMA)
     if answer is None:
         raise NotAnswered
     return answer

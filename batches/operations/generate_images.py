@@ -21,6 +21,7 @@ from batches.options import NewBatch, NewItem
 from batches.outcomes import Fault, Outcome, Retry, Succeeded
 from batches.states import Channel
 from providers.base import ErrorCategory, ImageProvider, ImageRequest
+from providers.prices import tokens_of
 
 NAME = "generate_images"
 TIMEOUT_MS = 180_000
@@ -104,6 +105,7 @@ class GenerateImages(Operation):
             output_format=parameters["outputFormat"],
         )
         image = cast(ImageProvider, attempt.provider).generate(request)
+        attempt.used.update(tokens_of(image))
         media_type = image_type(image.data)
         if media_type is None:
             return _NO_IMAGE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from django.conf import settings
 
@@ -24,7 +24,7 @@ from batches.operations.result_lines import keep_result_lines
 from batches.options import NewBatch, NewItem
 from batches.outcomes import Fault, Outcome, Rejected, Retry, Snooze, Succeeded
 from batches.states import Channel
-from providers.base import ChatProvider, ChatRequest, ErrorCategory, Image
+from providers.base import ChatRequest, ErrorCategory, Image
 
 NAME = "process_files"
 TIMEOUT_MS = 120_000
@@ -213,7 +213,7 @@ def _ask(attempt: Attempt, prompt: str, images: tuple[Image, ...] = ()) -> str:
         reference=attempt.reference,
         timeout_seconds=attempt.timeout_seconds,
     )
-    return cast(ChatProvider, attempt.provider).complete(request).text
+    return attempt.ask(request).text
 
 
 def _about(attempt: Attempt) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from batches.operations.source_lines import read_lines
 from batches.options import NewBatch, NewItem
 from batches.outcomes import Fault, Outcome, Rejected, Retry, Succeeded
 from batches.states import Channel
-from providers.base import ChatProvider, ChatRequest, ErrorCategory, Image
+from providers.base import ChatRequest, ErrorCategory, Image
 
 NAME = "rate_photos"
 MODES = ("fast", "economy")
@@ -154,7 +154,7 @@ class RatePhotos(Operation):
             reference=attempt.reference,
             timeout_seconds=attempt.timeout_seconds,
         )
-        answer = cast(ChatProvider, attempt.provider).complete(request)
+        answer = attempt.ask(request)
         rating = read_rating(answer.text)
         if rating is None:
             return _INVALID_ANSWER

@@ -16,6 +16,7 @@ from batches.outcomes import Fault, Outcome, Rejected, Succeeded
 from batches.states import Channel
 from batches.templating import Template, TemplateError, parse
 from providers.base import ErrorCategory, SmsProvider, TextMessage
+from providers.prices import SEGMENTS
 
 NAME = "sms"
 LONGEST_TEMPLATE = 10_000
@@ -93,4 +94,5 @@ class Sms(Operation):
             timeout_seconds=attempt.timeout_seconds,
         )
         sent = cast(SmsProvider, attempt.provider).send(message)
+        attempt.used[SEGMENTS] += sent.segments
         return Succeeded({"status": sent.status, "segments": sent.segments}, provider_reference=sent.provider_reference)

@@ -7,7 +7,7 @@ import math
 import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -24,13 +24,22 @@ CLOSED_AT_MOST_SECONDS = 3600.0
 SNOOZED_AT_MOST_SECONDS = 24 * 3600.0
 """An item that waits is looked at again once a day at least."""
 
+MOST_USED = 2**31
+"""Of one unit by one attempt: an odd answer must not end the sum of all."""
+_UNIT = re.compile(r"[a-z_]{1,32}")
+
 UNSTORABLE = Fault(ErrorCategory.INTERNAL, "unstorable_result", "The result could not be stored by the database.")
 NO_OUTCOME = Fault(ErrorCategory.INTERNAL, "operation_failed", "The operation returned no outcome.")
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One item's row after an attempt. ``closes_account_seconds``: how long the provider asked everybody to wait."""
+    """One item's row after an attempt, and what the batch's figures learn of it.
+
+    ``closes_account_seconds``: how long the provider asked everybody to wait. ``used``: what was billed, by unit;
+    ``simulated``: by the sandbox, so nobody pays it. ``waited_ms``: for limits, until the call left or, where it did
+    not, until it may be tried again.
+    """
 
     item_id: int
     batch_id: int
@@ -48,6 +57,9 @@ class Change:
     fault: Fault | None = None
     idempotent: bool = True
     closes_account_seconds: float = 0.0
+    used: Mapping[str, int] = field(default_factory=dict)
+    simulated: bool = False
+    waited_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +72,7 @@ class Held:
     provider: str
     idempotent: bool
     policy: RetryPolicy
+    simulated: bool = False
 
 
 def change_of(
@@ -69,8 +82,10 @@ def change_of(
     attempt_id: uuid.UUID | None = None,
     duration_seconds: float = 0.0,
     elapsed_seconds: float = 0.0,
+    waited_seconds: float = 0.0,
+    used: Mapping[str, int] | None = None,
 ) -> Change:
-    """What to write. ``elapsed_seconds``: from the item's first attempt until now."""
+    """What to write. ``elapsed_seconds``: from the item's first attempt until now; ``waited_seconds``: for limits."""
     common: dict[str, Any] = {
         "item_id": held.item.id,
         "batch_id": held.batch_id,
@@ -78,13 +93,17 @@ def change_of(
         "provider": held.provider,
         "attempt_id": attempt_id,
         "idempotent": held.idempotent,
+        "used": countable(used or {}),
+        "simulated": held.simulated,
+        "waited_ms": round(waited_seconds * 1000),
     }
     if isinstance(outcome, Snooze):
         if not math.isfinite(outcome.delay_seconds):
             raise ValueError("A snooze ends some day: Postgres would store the infinite, and nobody wake the item.")
-        return Change(
-            **common, status=ItemStatus.PENDING, delay_seconds=min(outcome.delay_seconds, SNOOZED_AT_MOST_SECONDS)
-        )
+        delay = min(outcome.delay_seconds, SNOOZED_AT_MOST_SECONDS)
+        if outcome.for_limits:
+            common["waited_ms"] += round(delay * 1000)
+        return Change(**common, status=ItemStatus.PENDING, delay_seconds=delay)
     common |= {"attempts": 1, "duration_ms": round(duration_seconds * 1000)}
     match outcome:
         case Succeeded():
@@ -133,7 +152,18 @@ def _retry(fault: Fault, held: Held, common: dict[str, Any], elapsed_seconds: fl
         common["closes_account_seconds"] = closed_seconds(fault)
     if delay is None:
         return Change(**common, status=ItemStatus.FAILED)
+    if limited:
+        common["waited_ms"] += round(delay * 1000)
     return Change(**common, status=ItemStatus.PENDING, delay_seconds=delay)
+
+
+def countable(used: Mapping[str, int]) -> dict[str, int]:
+    """What can be added up of what an operation says was used: whole numbers above zero under plain names."""
+    return {
+        unit: min(number, MOST_USED)
+        for unit, number in used.items()
+        if isinstance(unit, str) and _UNIT.fullmatch(unit) and type(number) is int and number > 0
+    }
 
 
 def closed_seconds(fault: Fault) -> float:

@@ -80,7 +80,7 @@ def slots_of(reservation: Reservation) -> list[Slot]:
 
 def until_near(wait_seconds: float) -> Snooze:
     """Back while the slot is still ahead, or it would pass unused on the way through the dispatcher."""
-    return Snooze(max(0.05, wait_seconds - HORIZON_SECONDS / 2))
+    return Snooze(max(0.05, wait_seconds - HORIZON_SECONDS / 2), for_limits=True)
 
 
 class Departures:
@@ -99,7 +99,7 @@ class Departures:
             raise HeldBack(Snooze())
         closed = self._watch.seconds_closed(alias)
         if closed:
-            raise HeldBack(Snooze(closed))
+            raise HeldBack(Snooze(closed, for_limits=True))
 
     def await_moment(self, departing: Departing) -> None:
         """Return at the moment at which the call may leave. Raises :class:`HeldBack` and nothing else."""

@@ -110,18 +110,18 @@ _SETTLE_UNKNOWN = """
            duration_ms = truth.duration_ms, error_category = '', error_code = '', error_message = ''
       FROM truth JOIN unknown ON unknown.id = truth.item_id
      WHERE item.id = truth.item_id
-    RETURNING item.batch_id, unknown.category
+    RETURNING item.id, item.attempt_id, item.batch_id, unknown.category
 """
 
 Healed = Counter[tuple[int, str]]
 """How many items do not stand failed any more, by the batch's id and the category they were counted under."""
 
 
-def settle_unknown(cursor: CursorWrapper, refused: Sequence[Change]) -> Healed:
-    """Late truth wins: a success of the very attempt that is unknown replaces it. Returns how many that were."""
+def settle_unknown(cursor: CursorWrapper, refused: Sequence[Change]) -> tuple[Healed, list[Change]]:
+    """Late truth wins: a success of the very attempt that is unknown replaces it. Returns how many, and which."""
     truths = [c for c in refused if c.status == ItemStatus.SUCCEEDED and not c.idempotent and c.attempt_id]
     if not truths:
-        return Counter()
+        return Counter(), []
     cursor.execute(
         _SETTLE_UNKNOWN,
         [
@@ -132,7 +132,10 @@ def settle_unknown(cursor: CursorWrapper, refused: Sequence[Change]) -> Healed:
             [change.duration_ms for change in truths],
         ],
     )
-    return Counter((batch_id, category) for batch_id, category in cursor.fetchall())
+    rows = cursor.fetchall()
+    by_attempt = {(change.item_id, change.attempt_id): change for change in truths}
+    settled = [by_attempt[item_id, attempt_id] for item_id, attempt_id, _, _ in rows]
+    return Counter((batch_id, category) for _, _, batch_id, category in rows), settled
 
 
 _COUNT = f"""
@@ -209,14 +212,22 @@ _WRITE_HISTOGRAMS = """
 """
 
 
-def write_histograms(cursor: CursorWrapper, applied: Iterable[Change], healed: Healed | None = None) -> None:
-    """Count durations, qualities, faults, what finished when, and what of it was healed since."""
+def write_histograms(
+    cursor: CursorWrapper, applied: Iterable[Change], healed: Healed | None = None, settled: Iterable[Change] = ()
+) -> None:
+    """Count durations, qualities, faults, what finished when, what of it was healed since, and what was used.
+
+    What was ``settled`` was counted before as a call that failed; what it used was not.
+    """
     counted: Counter[tuple[int, str, int]] = Counter()
     now = int(time.time())
     slot, day = now // TIMELINE_SECONDS, now // DAY_SECONDS
     for (batch_id, category), number in (healed or {}).items():
         counted[batch_id, f"healed:{category}", day] += number
+    for change in settled:
+        _count_used(counted, change, day)
     for change in applied:
+        _count_used(counted, change, day)
         if change.attempts:
             counted[change.batch_id, "calls", day] += change.attempts
         if change.fault:
@@ -236,6 +247,18 @@ def write_histograms(cursor: CursorWrapper, applied: Iterable[Change], healed: H
             counted[change.batch_id, "quality", bucket] += 1
             counted[change.batch_id, "quality_sum", 0] += round(change.quality * QUALITY_PARTS)
     add_to_histograms(cursor, counted)
+
+
+def measure_of(unit: str, simulated: bool) -> str:
+    """The measure that counts a billed unit, or one that the sandbox would have billed."""
+    return f"{'simulated' if simulated else 'used'}:{unit}"
+
+
+def _count_used(counted: Counter[tuple[int, str, int]], change: Change, day: int) -> None:
+    for unit, number in change.used.items():
+        counted[change.batch_id, measure_of(unit, change.simulated), day] += number
+    if change.waited_ms:
+        counted[change.batch_id, "waited_sum", 0] += change.waited_ms
 
 
 def add_to_histograms(cursor: CursorWrapper, counted: Counter[tuple[int, str, int]]) -> None:

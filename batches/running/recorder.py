@@ -143,10 +143,10 @@ def write(group: Sequence[Change]) -> list[BatchFacts]:
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             applied, refused = statements.write_items(cursor, group)
-            healed = statements.settle_unknown(cursor, refused)
+            healed, settled = statements.settle_unknown(cursor, refused)
             facts = statements.count(cursor, applied, healed)
             statements.write_errors(cursor, applied)
-            statements.write_histograms(cursor, applied, healed)
+            statements.write_histograms(cursor, applied, healed, settled)
             statements.close_accounts(cursor, group)
             statements.shrink_leases(cursor, applied)
     finally:

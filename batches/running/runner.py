@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -69,12 +70,15 @@ class Call:
     """What is known of one attempt while it is made.
 
     ``began``: when, monotonic; None where nothing was. ``left``: whether its first byte may be on the way.
+    ``waited_seconds``: until limits let it leave. ``used``: see :class:`batches.operations.Attempt`.
     """
 
     attempt_id: uuid.UUID = field(default_factory=uuid.uuid4)
     began: float | None = None
     left: bool = False
     deadline: gevent.Timeout | None = None
+    waited_seconds: float = 0.0
+    used: Counter[str] = field(default_factory=Counter)
 
 
 class Runner:
@@ -221,6 +225,8 @@ class Runner:
             "attempt_id": call.attempt_id if call.began is not None else None,
             "duration_seconds": ended - call.began if call.began is not None else 0.0,
             "elapsed_seconds": item.elapsed_seconds + (ended - ran),
+            "waited_seconds": call.waited_seconds,
+            "used": call.used,
         }
         try:
             change = change_of(outcome, self._held(held, context, item), **facts)
@@ -247,7 +253,12 @@ class Runner:
         """The wait is ours: it counts neither for the provider's deadline nor as the call's duration."""
         if call.deadline is not None:
             call.deadline.cancel()
-        self._departures.await_moment(moment)
+        arrived = time.monotonic()
+        try:
+            self._departures.await_moment(moment)
+        finally:
+            if moment.context.limits:
+                call.waited_seconds += time.monotonic() - arrived
         if call.deadline is not None:
             call.deadline.start()
         call.began = time.monotonic()
@@ -263,6 +274,7 @@ class Runner:
             provider=context.provider,
             reference=str(call.attempt_id),
             timeout_seconds=context.timeout_seconds,
+            used=call.used,
         )
         call.deadline = gevent.Timeout(context.timeout_seconds + DEADLINE_GRACE_SECONDS, DeadlineExceeded)
         call.deadline.start()
@@ -291,7 +303,10 @@ class Runner:
             self._watch.close_account(context.provider.alias, closed_seconds(fault))
 
     def _held(self, held: HeldLease, context: BatchContext, item: LeasedItem) -> Held:
-        return Held(item, held.batch_id, held.id, context.provider.alias, context.provider.idempotent, context.policy)
+        provider = context.provider
+        return Held(
+            item, held.batch_id, held.id, provider.alias, provider.idempotent, context.policy, provider.uses_sandbox
+        )
 
 
 def _stranger(held: HeldLease, item: LeasedItem) -> Held:

@@ -95,19 +95,20 @@ def test_usage_by_day_and_operation(client: Client, submit: Submit, alice: User,
         count(batch, "duration", 50, 17)
     Usage.objects.create(owner=alice, day="2026-01-05", operation="sms", items=100, failed=1, calls=200)
     body = client.get("/api/usage?from=2026-01-05&to=2026-01-06").json()
-    one_day = {"items": 15, "failed": 3, "calls": 19, "cost": None}
-    next_day = {"items": 2, "failed": 0, "calls": 2, "cost": None}
+    one_day = {"items": 15, "failed": 3, "calls": 19, "cost": None, "unpricedCalls": 19}
+    next_day = {"items": 2, "failed": 0, "calls": 2, "cost": None, "unpricedCalls": 2}
+    sms = {"items": 115, "failed": 4, "calls": 219, "cost": None, "unpricedCalls": 219}
     assert body == {
         "success": True,
         "from": "2026-01-05",
         "to": "2026-01-06",
         "usage": [
             {"day": "2026-01-05", "operation": "rate_photos", **one_day},
-            {"day": "2026-01-05", "operation": "sms", "items": 115, "failed": 4, "calls": 219, "cost": None},
+            {"day": "2026-01-05", "operation": "sms", **sms},
             {"day": "2026-01-06", "operation": "rate_photos", **next_day},
             {"day": "2026-01-06", "operation": "sms", **next_day},
         ],
-        "total": {"items": 134, "failed": 7, "calls": 242, "cost": None},
+        "total": {"items": 134, "failed": 7, "calls": 242, "cost": None, "unpricedCalls": 242},
     }
     assert client.get("/api/usage?from=2026-01-06&to=2026-01-06").json()["total"]["items"] == 4
 

@@ -54,14 +54,21 @@ def test_a_campaign_in_figures(client: Client, submit: Submit) -> None:
     assert shown["durations"]["p95"] == pytest.approx(1000, rel=0.03)
     assert shown["errors"] == [{"category": "server", "count": 5}, {"category": "timeout", "count": 2}]
     assert shown["failures"] == [{"category": "server", "count": 1}]
-    assert shown["rateLimit"] == {"priority": "low", "perSecond": 1.0, "configured": 60.0}
+    assert shown["rateLimit"] == {
+        "priority": "low",
+        "perSecond": 1.0,
+        "configured": 60.0,
+        "waitedSeconds": 0.0,
+        "averageWaitSeconds": None,
+    }
     assert shown["timeline"] == [{"at": "2026-01-01T00:00:00.000Z", "finished": 4}]
 
 
 @pytest.mark.parametrize(("priority", "rate"), [("high", 8.0), ("normal", 5.0), ("low", 2.0)])
 def test_the_priority_sets_the_rate(client: Client, submit: Submit, priority: str, rate: float) -> None:
     shown = figures(client, submit("sms", priority=priority))
-    assert shown["rateLimit"] == {"priority": priority, "perSecond": rate, "configured": None}
+    limited = shown["rateLimit"]
+    assert (limited["priority"], limited["perSecond"], limited["configured"]) == (priority, rate, None)
 
 
 def test_owners_of_photos_learn_nothing_of_retries(client: Client, submit: Submit) -> None:

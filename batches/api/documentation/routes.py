@@ -79,6 +79,7 @@ VISUALIZATION = {
     },
     "timeline": [{"at": AT, "processed": 45, "progress": 45}],
 }
+COST = {"amount": "0.431600", "simulatedAmount": "0.000000", "currency": "USD", "pricesAsOf": "2026-11-21"}
 ANALYTICS = {
     "batchId": BATCH_ID,
     "status": "processing",
@@ -94,7 +95,16 @@ ANALYTICS = {
     },
     "errors": [{"category": "rate_limit", "count": 3}],
     "failures": [{"category": "invalid_request", "count": 2}],
-    "rateLimit": {"priority": "normal", "perSecond": Maybe(5.0), "configured": Maybe(300.0)},
+    "rateLimit": {
+        "priority": "normal",
+        "perSecond": Maybe(5.0),
+        "configured": Maybe(300.0),
+        "waitedSeconds": 8.25,
+        "averageWaitSeconds": Maybe(0.172),
+    },
+    "segments": Maybe(52),
+    "tokens": Maybe({"input": 0, "output": 0}),
+    "cost": Maybe(COST),
     "slotSeconds": 10,
     "timeline": [{"at": AT, "finished": 45}],
 }
@@ -179,7 +189,7 @@ KEY = {
     "lastUsedAt": Maybe(AT),
     "revokedAt": Maybe(AT),
 }
-USED = {"items": 1200, "failed": 12, "calls": 1304, "cost": None}
+USED = {"items": 1200, "failed": 12, "calls": 1304, "cost": Maybe(COST), "unpricedCalls": 0}
 
 PHOTOS, SMS, BATCHES, ACCOUNT, FILES = "Photos (document 001)", "SMS (document 002)", "Batches", "Account", "Files"
 OPERATIONS = "Operations (document 004)"
