@@ -260,9 +260,10 @@ _TYPED = ", ".join(
     f"{name} {type_}"
     for name, type_ in {"public_id": "text", "metadata": "jsonb", "created_at": "timestamptz", **TYPES}.items()
 )
+_VALUES = {"created_at": "COALESCE(created_at, statement_timestamp())"}
 _INSERT = f"""
     INSERT INTO records_record (owner_id, {", ".join(_NAMES)})
-    SELECT {{owner}}, {", ".join("COALESCE(created_at, statement_timestamp())" if one == "created_at" else one for one in _NAMES)}
+    SELECT {{owner}}, {", ".join(_VALUES.get(name, name) for name in _NAMES)}
       FROM json_to_recordset(%s::json) AS given ({_TYPED})
     ON CONFLICT (owner_id, key) DO NOTHING
     RETURNING key
