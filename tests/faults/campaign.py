@@ -16,6 +16,7 @@ from django.contrib.auth import get_user_model
 from django.db import Error, connection
 from django.db.models import Count
 
+from batches.figures import Figures
 from batches.models import Batch, Item, Lease, Worker, WorkerRole
 from batches.options import BatchOptions, NewBatch, NewItem
 from batches.services import submit_batch
@@ -175,6 +176,13 @@ def assert_no_message_sent_twice(campaign: Campaign) -> None:
         if item.status == ItemStatus.SUCCEEDED:
             assert accepted[item.input["to"]] == 1
     assert_counters_equal_rows(campaign.messages)
+    assert_segments_equal_rows(campaign.messages)
+
+
+def assert_segments_equal_rows(batch: Batch) -> None:
+    """What was billed, counted beside the items, is what their results say: nothing twice, nothing lost."""
+    billed = [item.result["segments"] for item in Item.objects.filter(batch=batch) if item.result]
+    assert Figures.of(batch).simulated["segments"] == sum(billed)
 
 
 def busiest_second(instants: Sequence[float]) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from decimal import Decimal
 from typing import Any
 
@@ -71,3 +74,18 @@ def test_every_known_provider_has_a_price(settings: Settings) -> None:
     settings.PROVIDERS = KNOWN_PROVIDERS
     for entry in KNOWN_PROVIDERS.values():
         assert list(problems_of_prices(entry["prices"])) == []
+
+
+def settings_with(prices: str) -> subprocess.CompletedProcess[str]:
+    program = "from batchsite.settings import PROVIDERS; print(PROVIDERS['twilio']['prices'])"
+    environment = {**os.environ, "PROVIDER_PRICES": prices, "PROVIDERS": "twilio,plivo"}
+    return subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+
+
+def test_prices_of_ones_own_contract_take_the_place_of_ours() -> None:
+    assert "0.05" in settings_with('{"twilio": {"per_segment": 0.05}, "vonage": {"per_segment": 1}}').stdout
+    assert "0.0083" in settings_with('{"plivo": {"per_segment": 0.05}}').stdout
+
+
+def test_prices_of_nobody_are_told() -> None:
+    assert "PROVIDER_PRICES names twillio; known are" in settings_with('{"twillio": {}}').stderr
