@@ -25,6 +25,8 @@ pytest_plugins = ["tests.sandbox_fixture"]
 
 
 PREFIX = "batchsite-test-"
+STARTED: set[str] = set()
+"""The variables that this process has set for itself."""
 
 
 class Servers:
@@ -88,8 +90,17 @@ def start_servers() -> None:
     atexit.register(servers.stop)
     signal.signal(signal.SIGTERM, interrupt)
     os.environ["BATCHSITE_DATA"] = str(servers.folder / "data")
+    unset = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE"} - os.environ.keys()
     servers.start()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "batchsite.settings")
+    STARTED.update(unset)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """With ``-n``: each process of pytest-xdist starts servers of its own, as this one did."""
+    for name in STARTED:
+        os.environ.pop(name, None)
 
 
 # A fresh clone builds hypothesis's tables of characters during the first draw, under coverage and on two shared cores:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -20,6 +20,7 @@ from batches.states import SUSPECT_DEATHS
 from tests.engine.ledger import WORKER, accepted, assert_no_lease, expire, items, lease, new_batch, statuses
 
 pytestmark = pytest.mark.django_db(transaction=True)
+SOME_DAY = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 def in_another_session(work: Callable[[], Any]) -> Any:
@@ -45,8 +46,8 @@ def in_another_session(work: Callable[[], Any]) -> Any:
         {"status": "running"},
         {"status": "succeeded"},
         {"status": "pending", "lease_id": 5},
-        {"status": "pending", "finished_at": timezone.now()},
-        {"status": "failed", "finished_at": timezone.now(), "lease_id": 5},
+        {"status": "pending", "finished_at": SOME_DAY},
+        {"status": "failed", "finished_at": SOME_DAY, "lease_id": 5},
         {"status": "retrying"},
         {"attempts": -1},
         {"deaths": -1},
@@ -63,7 +64,7 @@ def test_the_database_refuses_an_impossible_item(impossible: dict[str, Any]) -> 
     "impossible",
     [
         {"status": "completed"},
-        {"status": "running", "completed_at": timezone.now()},
+        {"status": "running", "completed_at": SOME_DAY},
         {"status": "processing"},
         {"succeeded": 2, "failed": 2},
         {"unknown": -1},

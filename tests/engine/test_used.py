@@ -81,7 +81,9 @@ def test_an_answer_that_cannot_be_stored_was_billed_all_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    "outcome", [Succeeded({}), Rejected(FAULT), Retry(FAULT), Snooze(), Succeeded({"no": object()})], ids=repr
+    "outcome",
+    [Succeeded({}), Rejected(FAULT), Retry(FAULT), Snooze(), Succeeded({"no": object()})],
+    ids=["succeeded", "rejected", "retry", "snooze", "unstorable"],
 )
 def test_every_change_carries_what_was_used(outcome: Outcome) -> None:
     assert change_of(outcome, held(), used=TOKENS).used == TOKENS
