@@ -32,6 +32,10 @@ class SandboxServer:
         entries: list[dict[str, Any]] = self._call("GET", "/_sandbox/log")
         return entries
 
+    def stalls(self) -> list[tuple[float, float]]:
+        """When the sandbox itself stood still."""
+        return [(began, ended) for began, ended in self._call("GET", "/_sandbox/stalls")]
+
     def clear(self) -> None:
         self._call("DELETE", "/_sandbox/log")
 

@@ -28,6 +28,7 @@ from providers.sandbox.journal import Journal
 from providers.sandbox.plivo import PlivoMessages
 from providers.sandbox.protocol import TRANSPORT
 from providers.sandbox.sms import Sms
+from providers.sandbox.stalls import Stalls
 from providers.sandbox.vonage import VonageMessages
 from providers.sandbox.wire import JSON_HEADER, Answer, Call, Dialect, Request
 
@@ -65,6 +66,7 @@ class Sandbox:
         self.configuration = configuration
         self.journal = Journal()
         self._limiter = RateLimiter()
+        self._stalls = Stalls()
         self._dialects: tuple[tuple[str, Dialect], ...] = (  # by the path with the alias in front; the first that fits
             (r"/chat/completions\Z", Chat()),
             (r"^/vonage[^/]*/v1/messages\Z", VonageMessages()),
@@ -79,6 +81,7 @@ class Sandbox:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        self._stalls.watch()
         path: str = scope["path"]
         if path.startswith("/_sandbox/") or path == "/healthz":
             await self._control(scope, receive, send)
@@ -166,6 +169,8 @@ class Sandbox:
                 await _answer(send, self._configure(body or b""))
             case "GET", "/_sandbox/log":
                 await self._show_log(scope["query_string"], send)
+            case "GET", "/_sandbox/stalls":
+                await _answer(send, Answer.of(200, self._stalls.as_list()))
             case "DELETE", "/_sandbox/log":
                 self.journal = Journal()
                 await _answer(send, Answer(204, b""))

@@ -131,6 +131,8 @@ class Terminal:
             stderr=slave,
             cwd=ROOT,
             env={**environment, "TERM": "xterm-256color", "COLUMNS": "120"},
+            # Where the tests were started in the background Ctrl-C is ignored, by their children as well.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no thread forks here
         )
         os.close(slave)
 

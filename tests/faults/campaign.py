@@ -185,6 +185,9 @@ def assert_segments_equal_rows(batch: Batch) -> None:
     assert Figures.of(batch).simulated["segments"] == sum(billed)
 
 
+WAKING_SECONDS = 0.1
+
+
 def busiest_second(instants: Sequence[float]) -> int:
     """Most calls within any sliding second."""
     return max((sum(1 for other in instants if start <= other < start + 1.0) for start in instants), default=0)
@@ -193,10 +196,14 @@ def busiest_second(instants: Sequence[float]) -> int:
 def assert_the_limit_held(campaign: Campaign) -> None:
     """No sliding second of the sandbox's clock saw half as many messages again as the limit allows.
 
-    A limit that was lost or counted twice shows; test_rates.py measures exactly, without thousands of photos beside.
+    A limit that was lost or counted twice shows; test_rates.py measures exactly, without thousands of photos beside. A
+    witness that stood still for want of a core cannot say when a call arrived: those it found on waking are left out.
     """
     limit = settings.SMS_PER_SECOND[campaign.messages.priority]
-    assert busiest_second([entry["at"] for entry in campaign.calls("twilio")]) <= 1.5 * limit
+    stalls = campaign.sandbox.stalls()
+    instants = [entry["at"] for entry in campaign.calls("twilio")]
+    seen = [at for at in instants if not any(began <= at <= ended + WAKING_SECONDS for began, ended in stalls)]
+    assert busiest_second(seen) <= 1.5 * limit, (busiest_second(instants), stalls)
 
 
 def assert_ended_well(campaign: Campaign, engine: Engine) -> None:
@@ -224,8 +231,7 @@ def assert_nothing_leaked(engine: Engine) -> None:
         clients = len(client.client_list())
     assert clients <= REDIS_CLIENTS * (len(engine.processes) + 1)
     wait_until(lambda: not busy_workers(engine), "no greenlet is left of calls or messages", engine, QUIET_SECONDS)
-    for process in engine.processes:
-        assert_holds_no_more(engine.footprints[process.pid], footprint(process.pid, engine.environment))
+    wait_until(lambda: not grown(engine), f"no process holds more than it may: {grown(engine)}", engine, QUIET_SECONDS)
 
 
 def busy_workers(engine: Engine) -> list[Any]:
@@ -235,9 +241,21 @@ def busy_workers(engine: Engine) -> list[Any]:
     return [each for each in workers if any(each.get(name) for name in ("in_flight", "messages", "unrecorded"))]
 
 
-def assert_holds_no_more(before: Footprint, after: Footprint) -> None:
-    """A process may have filled its pools, and keeps connections to a provider for half a minute; nothing else grew."""
-    assert after.postgres <= SESSIONS, (before, after)
-    assert after.redis <= REDIS_CLIENTS, (before, after)
-    assert after.provider <= sum(settings.WORKER_CAPACITY.values()), (before, after)
-    assert after.others <= before.others + OTHER_FILES, (before, after)
+def grown(engine: Engine) -> list[tuple[Footprint, Footprint]]:
+    """What processes held when they had started and what they hold now, where that is more than it may be.
+
+    A process may have filled its pools, and keeps connections to a provider for half a minute; nothing else grows.
+    Sockets of attempts to reach a frozen server go within seconds after it is back.
+    """
+    found = []
+    for process in engine.processes:
+        before, after = engine.footprints[process.pid], footprint(process.pid, engine.environment)
+        within = (
+            after.postgres <= SESSIONS
+            and after.redis <= REDIS_CLIENTS
+            and after.provider <= sum(settings.WORKER_CAPACITY.values())
+            and after.others <= before.others + OTHER_FILES
+        )
+        if not within:
+            found.append((before, after))
+    return found

@@ -22,7 +22,7 @@ from batchsite.launcher.postgres import Postgres
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    for path in (tmp_path, *tmp_path.parents[:2]):
+    for path in (tmp_path, *tmp_path.parents[:3]):
         path.chmod(path.stat().st_mode | 0o011)
     yield tmp_path / "postgres"
     if (tmp_path / "postgres").is_symlink():
