@@ -6,19 +6,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 MYPY_TARGETS = ("batchsite", "batches", "providers", "records", "tests", "benchmarks")
 
-# Half of the tests wait for real processes. By file: a file's tests share what they started.
-SHARED = ("-n", "2", "--dist", "loadfile")
-
 TEST_USAGE = """usage: bin/test [--coverage] [--faults] [pytest arguments]
 
-Runs the tests against an embedded Postgres and a Redis of their own, unless DATABASE_URL and REDIS_URL name others. The
-whole suite, that is without pytest arguments, is shared among two processes, each with servers of its own.
+Runs the tests against an embedded Postgres and a Redis of their own, unless DATABASE_URL and REDIS_URL name others.
+"-n 2 --dist loadfile" shares the files among two processes, each with servers of its own.
 --coverage  measure all processes and fail below the figure in pyproject.toml; on by itself when CI=true
 --faults    run all fault tests, and nothing else: some twenty minutes of real processes killed, stopped, cut off
             (docs/failures.md); without it a short subset runs with all other tests
@@ -35,15 +31,10 @@ def test(arguments: list[str]) -> int:
     wanted = "--coverage" in arguments or os.environ.get("CI") == "true"
     rest = [argument for argument in arguments if argument != "--coverage"]
     # Emptied, because pytest-django would load the settings before tests/conftest.py has started the servers.
-    pytest = ["-m", "pytest", "-o", "DJANGO_SETTINGS_MODULE=", *(rest or shared())]
+    pytest = ["-m", "pytest", "-o", "DJANGO_SETTINGS_MODULE=", *rest]
     if not wanted:
         os.execv(sys.executable, [sys.executable, *pytest])  # noqa: S606  one process: it gets the signals
     return measured(pytest)
-
-
-def shared() -> Sequence[str]:
-    """Two processes would disturb each other on servers that somebody else named."""
-    return () if {"DATABASE_URL", "REDIS_URL"} & os.environ.keys() else SHARED
 
 
 def measured(pytest: list[str]) -> int:

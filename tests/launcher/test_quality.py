@@ -53,21 +53,6 @@ def test_coverage_has_the_last_word_after_good_tests(runs: Callable[..., Command
     assert "--coverage" not in noted[0]
 
 
-def test_the_whole_suite_is_shared_unless_the_servers_are_given(
-    runs: Callable[..., Commands], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("DATABASE_URL", "REDIS_URL"):
-        monkeypatch.delenv(name, raising=False)
-    noted = runs()
-    entry.main(["test", "--coverage"])
-    assert noted[0][-4:] == quality.SHARED
-    entry.main(["test", "--coverage", "-x"])
-    assert "-n" not in noted[3]
-    monkeypatch.setenv("REDIS_URL", "redis://somewhere")
-    entry.main(["test", "--coverage"])
-    assert "-n" not in noted[6]
-
-
 def test_failed_tests_have_the_last_word(runs: Callable[..., Commands], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CI", "true")
     noted = runs(1, 0, 0)
