@@ -54,6 +54,24 @@ class Channel(models.TextChoices):
     DATA = "data"
 
 
+class Delivery(models.TextChoices):
+    """What became of a message after its provider took it. The last two are final."""
+
+    SENT = "sent"
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
+
+
+class Step(models.TextChoices):
+    """Where a :class:`batches.models.ProviderBatch` stands, see docs/economy.md."""
+
+    GATHERED = "gathered"
+    SUBMITTING = "submitting"
+    SUBMITTED = "submitted"
+    COLLECTING = "collecting"
+    DONE = "done"
+
+
 BATCH_TRANSITIONS: dict[str, frozenset[str]] = {
     BatchStatus.PENDING: frozenset({BatchStatus.RUNNING, BatchStatus.CANCELLED, BatchStatus.FAILED}),
     BatchStatus.RUNNING: frozenset(

@@ -6,9 +6,11 @@ An adapter turns one of our requests into one HTTP call and one of our answers, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 
@@ -190,6 +192,82 @@ class ChatProvider(Provider, Protocol):
 
     def complete(self, request: ChatRequest) -> ChatAnswer:
         """Make the call. Raises :class:`ProviderError`."""
+        ...
+
+
+class RemoteState(StrEnum):
+    """Where a batch stands at its provider, whatever that calls it."""
+
+    WAITING = "waiting"
+    """Accepted, checked, run or being cancelled: look again later."""
+    ENDED = "ended"
+    """Completed, cancelled or expired: what was answered can be collected, what was not comes back."""
+    FAILED = "failed"
+    """Refused as a whole: no line was run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteBatch:
+    """What a provider says of a batch. ``total`` and ``finished``: lines, None while it does not say.
+
+    ``detail``: a small JSON object of the adapter's own, such as where the results are; it is stored and handed back.
+    ``error``: why it failed, where it did.
+    """
+
+    id: str
+    state: RemoteState
+    total: int | None = None
+    finished: int | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    error: ProviderError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineResult:
+    """What became of one line: exactly one of ``answer`` or ``error``. ``custom_id`` as we wrote it."""
+
+    custom_id: str
+    answer: ChatAnswer | None = None
+    error: ProviderError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchLimits:
+    """Ceilings of one batch at a provider: lines, and bytes of them all."""
+
+    lines: int
+    size: int
+
+
+class BatchProvider(ChatProvider, Protocol):
+    """Answers many questions within a day, at a discount. Every call raises :class:`ProviderError`."""
+
+    batch_limits: ClassVar[BatchLimits]
+
+    def batch_line(self, custom_id: str, request: ChatRequest) -> bytes:
+        """One question as a line of JSON with its line break; ``custom_id`` has at most 64 of ``[A-Za-z0-9_-]``."""
+        ...
+
+    def submit_batch(self, lines: Path, number: int, marker: str) -> RemoteBatch:
+        """Upload the lines, streaming, and create the batch under our ``marker``. Where the error is not
+        ``surely_not_sent`` the batch may exist: :meth:`find_batch` before trying again."""
+        ...
+
+    def find_batch(self, marker: str, number: int, since: datetime, known: Collection[str]) -> RemoteBatch | None:
+        """The batch that an earlier submit made. Where the provider keeps no marker: the one of ``number`` lines that
+        was created after ``since`` and whose id is not among the ``known`` ones."""
+        ...
+
+    def look_at_batch(self, remote_id: str) -> RemoteBatch:
+        """Where it stands."""
+        ...
+
+    def batch_results(self, batch: RemoteBatch) -> Iterator[LineResult]:
+        """Everything that was answered or failed, streamed, in any order, possibly not all of it."""
+        ...
+
+    def cancel_batch(self, remote_id: str) -> None:
+        """Ask for its end; what was answered until then can still be collected."""
         ...
 
 

@@ -2,9 +2,9 @@
 
 from django.contrib import admin
 
-from batches.admin import access, account, batch, engine, item
+from batches.admin import access, account, batch, credential, economy, engine, item, messages
 
-__all__ = ["access", "account", "batch", "engine", "item"]
+__all__ = ["access", "account", "batch", "credential", "economy", "engine", "item", "messages"]
 
 admin.site.site_header = admin.site.site_title = "batchsite"
 admin.site.index_title = "Administration"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -52,6 +52,29 @@ class Batch(models.Model):
         null=True, blank=True, help_text="First delay between attempts; empty: the ladder of the error's kind."
     )
     timeout_ms = models.PositiveIntegerField(default=30_000)
+
+    deadline_at = models.DateTimeField(
+        null=True, blank=True, help_text="Economy: what is unfinished when this nears goes on in fast mode."
+    )
+    fast_since = models.DateTimeField(null=True, blank=True, help_text="Economy: when the rest of it became fast.")
+    economy_retries = models.CharField(
+        max_length=8, default="economy", db_default="economy", help_text="How lines that failed run again."
+    )
+    fallbacks: models.JSONField[Any, Any] = models.JSONField(
+        default=list, db_default=[], blank=True, help_text="Aliases of providers that may take its place, in order."
+    )
+    when_unavailable = models.CharField(
+        max_length=8, default="wait", db_default="wait", help_text="While its provider is unavailable: wait or switch."
+    )
+    max_cost = models.DecimalField(
+        max_digits=20, decimal_places=10, null=True, blank=True, help_text="No call is begun once so much was spent."
+    )
+    spent = models.DecimalField(
+        max_digits=20, decimal_places=10, default=0, db_default=0, help_text="The sum of its items' costs."
+    )
+    held_for = models.CharField(
+        max_length=32, blank=True, default="", db_default="", help_text="Why the system itself paused it: budget."
+    )
 
     total = models.PositiveIntegerField(default=0)
     succeeded = models.PositiveIntegerField(default=0)

@@ -74,11 +74,23 @@ class Worker(models.Model):
 
 
 class ProviderAccount(models.Model):
-    """The shared memory of a provider account: nothing is claimed for it before ``closed_until``."""
+    """The shared memory of a provider account: nothing is claimed for it before ``closed_until``.
+
+    The breaker is open while ``opened_at`` is set: nothing but a probe is sent until a call succeeds again.
+    ``concurrency``, ``requests_per_minute`` and ``tokens_per_minute`` are learned from the provider's answers.
+    """
 
     alias = models.CharField(max_length=64, primary_key=True)
     closed_until = models.DateTimeField(null=True, blank=True)
     reason = models.CharField(max_length=200, blank=True, default="")
+    opened_at = models.DateTimeField(null=True, blank=True, help_text="When its breaker opened; empty: it is closed.")
+    opened_for = models.CharField(max_length=64, blank=True, default="", db_default="", help_text="Code of the error.")
+    probe_at = models.DateTimeField(null=True, blank=True, help_text="When a call may find out whether it works again.")
+    concurrency = models.FloatField(null=True, blank=True, help_text="Calls in flight that it bears; empty: unknown.")
+    cut_at = models.DateTimeField(null=True, blank=True, help_text="When that was last lowered.")
+    requests_per_minute = models.FloatField(null=True, blank=True, help_text="As its answers' headers say.")
+    tokens_per_minute = models.FloatField(null=True, blank=True, help_text="As its answers' headers say.")
+    learned_at = models.DateTimeField(null=True, blank=True, help_text="When the headers last said so.")
     changed_at = models.DateTimeField(db_default=Now())
 
     class Meta:

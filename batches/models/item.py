@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
 from batches.models.batch import Batch
-from batches.states import FINAL_ITEM_STATUSES, SUSPECT_DEATHS, ItemStatus
+from batches.states import FINAL_ITEM_STATUSES, SUSPECT_DEATHS, Delivery, ItemStatus
 
 
 class Item(models.Model):
@@ -41,6 +43,20 @@ class Item(models.Model):
     error_code = models.CharField(max_length=64, blank=True, default="")
     error_message = models.TextField(blank=True, default="")
     finished_at = models.DateTimeField(null=True, blank=True)
+
+    provider = models.CharField(
+        max_length=64, blank=True, default="", db_default="", help_text="Alias of the provider that was called last."
+    )
+    used: models.JSONField[Any, Any] = models.JSONField(
+        null=True, blank=True, help_text="What all its calls used, by the unit in which providers bill it."
+    )
+    cost = models.DecimalField(
+        max_digits=20, decimal_places=10, null=True, blank=True, help_text="Of what was used, where it has a price."
+    )
+    delivery = models.CharField(
+        max_length=16, choices=Delivery.choices, blank=True, default="", db_default="", help_text="Of a message."
+    )
+    delivered_at = models.DateTimeField(null=True, blank=True, help_text="When its delivery was last told to us.")
 
     class Meta:
         ordering = ("batch", "position")

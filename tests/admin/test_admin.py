@@ -20,12 +20,16 @@ from batches.models import (
     AuditEntry,
     Batch,
     BatchHistogram,
+    DeliveryReceipt,
     IdempotentReply,
     Item,
     ItemError,
     Lease,
     Notification,
+    OptOut,
     ProviderAccount,
+    ProviderBatch,
+    ProviderCredential,
     StoredFile,
     Usage,
     Worker,
@@ -62,6 +66,10 @@ def fill(owner: User, count: int) -> None:
         StoredFile.objects.create(owner=owner, name="a.jpg", media_type="image/jpeg", size=1, content="a")
         Worker.objects.create(boot_id=f"boot{batch.pk}", hostname="h", process_id=1)
         ProviderAccount.objects.create(alias=f"alias{batch.pk}")
+        ProviderBatch.objects.create(batch=batch, provider="openai-gpt-5", size=1)
+        ProviderCredential.objects.create(alias=f"alias{batch.pk}", secret=b"encrypted", last_four="abcd")
+        OptOut.objects.create(owner=owner, number=f"+1555{batch.pk:07}", source="inbound")
+        DeliveryReceipt.objects.create(provider="twilio", provider_reference=f"SM{batch.pk}", status="delivered")
         Notification.objects.create(owner=owner, batch=batch, kind="batch_completed")
         Usage.objects.create(owner=owner, day=timezone.now().date(), operation=f"operation{batch.pk}")
 
