@@ -14,12 +14,18 @@ MYPY_TARGETS = ("batchsite", "batches", "providers", "records", "tests", "benchm
 TEST_USAGE = """usage: bin/test [--coverage] [--faults] [pytest arguments]
 
 Runs the tests against an embedded Postgres and a Redis of their own, unless DATABASE_URL and REDIS_URL name others.
-"-n 2 --dist loadfile" shares the files among two processes, each with servers of its own.
+Without pytest arguments in two parts: first what shares the cores well, a process per core with its own servers, then
+what starts whole systems and watches the clock.
 --coverage  measure all processes and fail below the figure in pyproject.toml; on by itself when CI=true
 --faults    run all fault tests, and nothing else: some twenty minutes of real processes killed, stopped, cut off
             (docs/failures.md); without it a short subset runs with all other tests
 
 """
+
+
+ALONE = ("tests/faults", "tests/launcher", "tests/benchmarks", "tests/browser", "tests/commands")
+"""Tests that start whole systems, and of which some say how soon something must have happened."""
+MOST_PROCESSES = 4
 
 
 def test(arguments: list[str]) -> int:
@@ -30,16 +36,35 @@ def test(arguments: list[str]) -> int:
         return 0
     wanted = "--coverage" in arguments or os.environ.get("CI") == "true"
     rest = [argument for argument in arguments if argument != "--coverage"]
-    # Emptied, because pytest-django would load the settings before tests/conftest.py has started the servers.
-    pytest = ["-m", "pytest", "-o", "DJANGO_SETTINGS_MODULE=", *rest]
-    if not wanted:
-        os.execv(sys.executable, [sys.executable, *pytest])  # noqa: S606  one process: it gets the signals
-    return measured(pytest)
+    parts = [pytest(*part) for part in ([rest] if rest else both_parts())]
+    if wanted:
+        return measured(parts)
+    if len(parts) == 1:
+        os.execv(sys.executable, [sys.executable, *parts[0]])  # noqa: S606  one process: it gets the signals
+    return run_all(parts)
 
 
-def measured(pytest: list[str]) -> int:
+def both_parts() -> list[list[str]]:
+    """What shares the cores, and what has them for itself."""
+    ignored = [f"--ignore={folder}" for folder in ALONE]
+    processes = min(MOST_PROCESSES, os.cpu_count() or 1)
+    return [["-n", str(processes), "--dist", "loadfile", *ignored], [*ALONE]]
+
+
+def pytest(*arguments: str) -> list[str]:
+    """Emptied settings, because pytest-django would load them before tests/conftest.py has started the servers."""
+    return ["-m", "pytest", "-o", "DJANGO_SETTINGS_MODULE=", *arguments]
+
+
+def run_all(commands: list[list[str]]) -> int:
+    """All of them, so that one look shows everything; the first failure gives the exit code."""
+    codes = [run(*command) for command in commands]
+    return next((code for code in codes if code), 0)
+
+
+def measured(parts: list[list[str]]) -> int:
     remove_old_figures()
-    code = run("-m", "coverage", "run", *pytest)
+    code = run_all([["-m", "coverage", "run", *part] for part in parts])
     run("-m", "coverage", "combine", "--quiet")
     # After failed tests too: what they left uncovered is worth knowing. Their code is the one that counts.
     verdict = run("-m", "coverage", "report", *(["--fail-under=0"] if code else []))
@@ -52,15 +77,16 @@ def remove_old_figures() -> None:
 
 
 def check(arguments: list[str]) -> int:
-    """All three run, so that one look shows everything; the first failure gives the exit code."""
+    """Style and types."""
     os.chdir(ROOT)
     targets = [name for name in MYPY_TARGETS if any((ROOT / name).rglob("*.py"))]
-    codes = [
-        run("-m", "ruff", "check", *arguments),
-        run("-m", "ruff", "format", "--check", *arguments),
-        run("-m", "mypy", *targets),
-    ]
-    return next((code for code in codes if code), 0)
+    return run_all(
+        [
+            ["-m", "ruff", "check", *arguments],
+            ["-m", "ruff", "format", "--check", *arguments],
+            ["-m", "mypy", *targets],
+        ]
+    )
 
 
 def run(*arguments: str) -> int:

@@ -60,13 +60,24 @@ def test_failed_tests_have_the_last_word(runs: Callable[..., Commands], monkeypa
     assert "--fail-under=0" in noted[-1]
 
 
+@pytest.mark.parametrize(("codes", "code"), [((0, 0), 0), ((3, 0), 3), ((0, 4), 4)])
+def test_everything_runs_in_two_parts_and_nothing_is_left_out(
+    codes: tuple[int, int], code: int, runs: Callable[..., Commands]
+) -> None:
+    noted = runs(*codes)
+    assert entry.main(["test"]) == code
+    shared, alone = noted
+    ignored = {word.removeprefix("--ignore=") for word in shared if word.startswith("--ignore=")}
+    assert ignored == set(alone[-len(ignored) :])
+    assert all((ROOT / folder).is_dir() for folder in ignored)
+
+
 def test_without_coverage_pytest_takes_the_place_of_the_script(
     runs: Callable[..., Commands], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     became: list[list[str]] = []
     runs()
     monkeypatch.setattr(os, "execv", lambda program, arguments: became.append(arguments))
-    monkeypatch.setattr(quality, "measured", lambda pytest: 0)
     entry.main(["test", "tests/launcher"])
     assert became[0][1:3] == ["-m", "pytest"]
     assert became[0][-1] == "tests/launcher"
