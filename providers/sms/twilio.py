@@ -1,13 +1,13 @@
-"""Twilio's Messages. It has no idempotency: a message sent twice reaches a person twice."""
+"""Twilio's Messages."""
 
 from __future__ import annotations
 
-from base64 import b64encode
 from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
 
-from providers.base import ErrorCategory, Limits, SentMessage, TextMessage
-from providers.http import HttpClient, Verdict, refined
+from providers.base import ErrorCategory, SentMessage, TextMessage
+from providers.http import Verdict, refined
+from providers.sms.adapter import SmsAdapter
 
 # Twilio's own codes, in our words: its messages repeat the number.
 PERMANENT_CODES = {
@@ -44,45 +44,19 @@ RETRYABLE_CODES = {
 }
 
 
-class Twilio:
-    """Sends one SMS per call, each on a connection of its own."""
+class Twilio(SmsAdapter):
+    """``account``: the account's SID; ``key``: its auth token; ``sender``: a number, or a messaging service's SID."""
 
-    idempotent: ClassVar[bool] = False
-    departs: ClassVar[bool] = True
-
-    def __init__(
-        self,
-        *,
-        alias: str,
-        base_url: str,
-        key: str,
-        limits: Limits,
-        account: str,
-        sender: str,
-        model: str = "",
-        uses_sandbox: bool = False,
-        status_callback: str = "",
-    ) -> None:
-        self.alias = alias
-        self.model = model
-        self.limits = limits
-        self.uses_sandbox = uses_sandbox
-        self._path = f"/2010-04-01/Accounts/{quote(account, safe='')}/Messages.json"
-        self._sender = {"MessagingServiceSid" if sender.startswith("MG") else "From": sender}
-        self._status_callback = status_callback
-        headers = {
-            "Authorization": f"Basic {b64encode(f'{account}:{key}'.encode()).decode()}",
-            "Content-Type": "application/x-www-form-urlencoded",
-        }
-        self._http = HttpClient(alias, base_url, headers=headers, refine=_refine, fresh=True)
+    content_type: ClassVar[str] = "application/x-www-form-urlencoded"
 
     def send(self, message: TextMessage) -> SentMessage:
-        form = {"To": message.to, "Body": message.body, **self._sender}
-        if self._status_callback:
-            separator = "&" if "?" in self._status_callback else "?"
-            form["StatusCallback"] = f"{self._status_callback}{separator}{urlencode({'reference': message.reference})}"
+        """Make the call. Raises :class:`ProviderError`."""
+        sender = "MessagingServiceSid" if self._sender.startswith("MG") else "From"
+        form = {"To": message.to, "Body": message.body, sender: self._sender}
+        if callback := self.callback(message):
+            form["StatusCallback"] = callback
         response = self._http.post(
-            self._path,
+            f"/2010-04-01/Accounts/{quote(self._account, safe='')}/Messages.json",
             urlencode(form).encode(),
             headers={"X-Client-Reference": message.reference},
             timeout_seconds=message.timeout_seconds,
@@ -96,20 +70,20 @@ class Twilio:
         except (AttributeError, KeyError, TypeError, ValueError):
             raise self._http.invalid_response(response, "a body that is no message") from None
 
-
-def _refine(status: int, body: Any, verdict: Verdict) -> Verdict:
-    code = body.get("code") if isinstance(body, dict) else None
-    if not isinstance(code, int):
-        return verdict
-    if status >= 500:
-        # A code does not make a failing server's word definite: the message may have been sent.
+    def refine(self, status: int, body: Any, verdict: Verdict) -> Verdict:
+        """Its codes are numbers."""
+        code = body.get("code") if isinstance(body, dict) else None
+        if not isinstance(code, int):
+            return verdict
+        if status >= 500:
+            # A code does not make a failing server's word definite: the message may have been sent.
+            return refined(verdict, code)
+        if code in PERMANENT_CODES:
+            category, words = PERMANENT_CODES[code]
+            return refined(verdict, code, category=category, words=words, permanent=True, surely_not_sent=True)
+        if code in RETRYABLE_CODES:
+            category, words = RETRYABLE_CODES[code]
+            return refined(verdict, code, category=category, words=words, permanent=False, surely_not_sent=True)
+        if 35100 <= code < 35200:
+            return refined(verdict, code, words="the schedule is not valid", permanent=True, surely_not_sent=True)
         return refined(verdict, code)
-    if code in PERMANENT_CODES:
-        category, words = PERMANENT_CODES[code]
-        return refined(verdict, code, category=category, words=words, permanent=True, surely_not_sent=True)
-    if code in RETRYABLE_CODES:
-        category, words = RETRYABLE_CODES[code]
-        return refined(verdict, code, category=category, words=words, permanent=False, surely_not_sent=True)
-    if 35100 <= code < 35200:
-        return refined(verdict, code, words="the schedule is not valid", permanent=True, surely_not_sent=True)
-    return refined(verdict, code)

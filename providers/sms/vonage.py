@@ -1,14 +1,14 @@
-"""Vonage's Messages API, texts alone. It has no idempotency: a message sent twice reaches a person twice."""
+"""Vonage's Messages API, texts alone."""
 
 from __future__ import annotations
 
-from base64 import b64encode
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 
-from providers.base import ErrorCategory, Limits, SentMessage, TextMessage
-from providers.http import HttpClient, Verdict, refined
+from providers.base import ErrorCategory, SentMessage, TextMessage
+from providers.http import Verdict, refined
+from providers.sms.adapter import SmsAdapter
 from providers.sms.segments import segments
 
 # The numbers at the end of its problems' addresses, in our words: its details repeat the number.
@@ -26,34 +26,8 @@ PERMANENT_CODES = {
 }
 
 
-class Vonage:
-    """Sends one SMS per call, each on a connection of its own. ``account``: the API key; ``key``: its secret."""
-
-    idempotent: ClassVar[bool] = False
-    departs: ClassVar[bool] = True
-
-    def __init__(
-        self,
-        *,
-        alias: str,
-        base_url: str,
-        key: str,
-        limits: Limits,
-        account: str,
-        sender: str,
-        model: str = "",
-        uses_sandbox: bool = False,
-        status_callback: str = "",
-    ) -> None:
-        self.alias = alias
-        self.model = model
-        self.limits = limits
-        self.uses_sandbox = uses_sandbox
-        self._sender = sender.removeprefix("+")
-        self._status_callback = status_callback
-        credentials = b64encode(f"{account}:{key}".encode()).decode()
-        headers = {"Authorization": f"Basic {credentials}", "Content-Type": "application/json"}
-        self._http = HttpClient(alias, base_url, headers=headers, refine=_refine, fresh=True)
+class Vonage(SmsAdapter):
+    """``account``: the API key; ``key``: its secret."""
 
     def send(self, message: TextMessage) -> SentMessage:
         """Make the call. Raises :class:`ProviderError`."""
@@ -61,7 +35,7 @@ class Vonage:
             "channel": "sms",
             "message_type": "text",
             "to": message.to.removeprefix("+"),
-            "from": self._sender,
+            "from": self._sender.removeprefix("+"),
             "text": message.body,
             "client_ref": message.reference[:100],
             "sms": {"encoding_type": "auto"},
@@ -77,14 +51,13 @@ class Vonage:
             raise self._http.invalid_response(response, "a body that is no message") from None
         return SentMessage(provider_reference=reference, status="submitted", segments=segments(message.body).number)
 
-
-def _refine(status: int, body: Any, verdict: Verdict) -> Verdict:
-    """Problem documents name themselves by an address such as ``https://.../messages#1120``."""
-    kind = body.get("type") if isinstance(body, dict) else None
-    code = kind.rpartition("#")[2] if isinstance(kind, str) and "#" in kind else None
-    if code is None:
-        return verdict
-    if status < 500 and code in PERMANENT_CODES:
-        category, words = PERMANENT_CODES[code]
-        return refined(verdict, code, category=category, words=words, permanent=True, surely_not_sent=True)
-    return refined(verdict, code)
+    def refine(self, status: int, body: Any, verdict: Verdict) -> Verdict:
+        """Problem documents name themselves by an address such as ``https://.../messages#1120``."""
+        kind = body.get("type") if isinstance(body, dict) else None
+        code = kind.rpartition("#")[2] if isinstance(kind, str) and "#" in kind else None
+        if code is None:
+            return verdict
+        if status < 500 and code in PERMANENT_CODES:
+            category, words = PERMANENT_CODES[code]
+            return refined(verdict, code, category=category, words=words, permanent=True, surely_not_sent=True)
+        return refined(verdict, code)
