@@ -151,6 +151,24 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('provider', 'provider_reference', 'status'), name='delivery_receipt_once')],
             },
         ),
+        migrations.AddIndex(
+            model_name='item',
+            index=models.Index(condition=models.Q(('status', 'unknown')), fields=['attempt_id'], name='item_in_doubt'),
+        ),
+        migrations.CreateModel(
+            name='Contact',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('provider', models.CharField(help_text='Alias.', max_length=64)),
+                ('number', models.CharField(help_text='E.164, with the plus sign.', max_length=20)),
+                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ('owner', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
+            ],
+            options={
+                'ordering': ('id',),
+                'constraints': [models.UniqueConstraint(fields=('number', 'provider', 'owner'), name='contact_once')],
+            },
+        ),
         migrations.CreateModel(
             name='OptOut',
             fields=[

@@ -6,7 +6,7 @@ from batches.models.batch import Batch
 from batches.models.credential import ProviderCredential
 from batches.models.engine import BatchHistogram, Lease, ProviderAccount, Worker, WorkerRole
 from batches.models.item import Item, ItemError
-from batches.models.messages import DeliveryReceipt, OptOut
+from batches.models.messages import Contact, DeliveryReceipt, OptOut
 from batches.models.provider_batch import ProviderBatch
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "AuditEntry",
     "Batch",
     "BatchHistogram",
+    "Contact",
     "DeliveryReceipt",
     "IdempotentReply",
     "Item",

@@ -90,6 +90,8 @@ class Item(models.Model):
             models.Index(
                 fields=["provider_reference"], name="item_provider_reference", condition=~Q(provider_reference="")
             ),
+            # Late evidence: the item in doubt of an attempt id. As short as these are few.
+            models.Index(fields=["attempt_id"], name="item_in_doubt", condition=Q(status=ItemStatus.UNKNOWN)),
         )
 
     def __str__(self) -> str:

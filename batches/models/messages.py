@@ -26,6 +26,22 @@ class OptOut(models.Model):
         return f"opt-out #{self.pk}"
 
 
+class Contact(models.Model):
+    """A number that an owner's batches have texted through an account: whom an inbound STOP to it concerns."""
+
+    provider = models.CharField(max_length=64, help_text="Alias.")
+    number = models.CharField(max_length=20, help_text="E.164, with the plus sign.")
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_index=False)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (models.UniqueConstraint(fields=["number", "provider", "owner"], name="contact_once"),)
+
+    def __str__(self) -> str:
+        return f"contact #{self.pk}"
+
+
 class DeliveryReceipt(models.Model):
     """A provider's word on a message, kept until the item it is about was found: it may come before our commit."""
 
