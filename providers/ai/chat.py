@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import orjson
 
 from providers.base import ChatAnswer, ChatRequest, ErrorCategory, Limits, ProviderError
-from providers.http import HttpClient, Response, Verdict
+from providers.http import FileClient, HttpClient, Response, Verdict
 
 # Stands in for a photo while the rest is encoded: to escape a photo's base64 costs five times the rest of the call.
 PLACE = secrets.token_hex(16)
@@ -51,8 +51,10 @@ class ChatAdapter(ABC):
         self.model = model
         self.limits = limits
         self.uses_sandbox = uses_sandbox
-        headers = {**self.headers(key), "Content-Type": "application/json"}
-        self._http = HttpClient(alias, base_url, headers=headers, refine=self.refine)
+        headers = self.headers(key)
+        json_headers = {**headers, "Content-Type": "application/json"}
+        self._http = HttpClient(alias, base_url, headers=json_headers, refine=self.refine)
+        self.files = FileClient(alias, base_url, headers=headers, refine=self.refine)
 
     @abstractmethod
     def headers(self, key: str) -> Mapping[str, str]:
@@ -79,13 +81,18 @@ class ChatAdapter(ABC):
         model = request.model or self.model
         response = self._http.post(
             self.path(model),
-            _with_photos(orjson.dumps(self.body(request, model)), request),
+            self.encoded(request, model),
             headers={"X-Client-Request-Id": request.reference},
             timeout_seconds=request.timeout_seconds,
         )
-        return self._answer(response)
+        return self.answer(response)
 
-    def _answer(self, response: Response) -> ChatAnswer:
+    def encoded(self, request: ChatRequest, model: str) -> bytes:
+        """The question as it is sent, its photos in it."""
+        return _with_photos(orjson.dumps(self.body(request, model)), request)
+
+    def answer(self, response: Response) -> ChatAnswer:
+        """What a 2xx answer says. Raises :class:`ProviderError` for one that cannot be used."""
         try:
             reading = self.read(response.parsed)
             answer = ChatAnswer(

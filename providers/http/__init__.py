@@ -5,8 +5,21 @@ whole of it, however slowly the answer trickles in, and it is certain whether a 
 was sent. Works in threads and under gevent, with thousands of calls in flight.
 """
 
-from providers.http.answers import Response
+from providers.http.answers import Response, read_json
+from providers.http.bodies import FileBody, form_with_file
 from providers.http.client import HttpClient
+from providers.http.files import FileClient
 from providers.http.verdicts import Verdict, classify, refined, retry_after
 
-__all__ = ["HttpClient", "Response", "Verdict", "classify", "refined", "retry_after"]
+__all__ = [
+    "FileBody",
+    "FileClient",
+    "HttpClient",
+    "Response",
+    "Verdict",
+    "classify",
+    "form_with_file",
+    "read_json",
+    "refined",
+    "retry_after",
+]

@@ -60,19 +60,20 @@ class TooLarge(Exception):
 class Answer:
     """Collects one response from httptools' callbacks."""
 
-    def __init__(self) -> None:
+    def __init__(self, largest: int | None = None) -> None:
         self.headers: dict[str, str] = {}
         self.in_body = False
         self.complete = False
         self.reusable = False
         self._parts: list[bytes] = []
         self._size = 0
+        self._largest = LARGEST_ANSWER if largest is None else largest
         self._parser = httptools.HttpResponseParser(self)
 
     def feed(self, data: bytes) -> None:
         """Take what came. Raises :class:`TooLarge`, or ``httptools.HttpParserError`` for what is no HTTP."""
         self._size += len(data)
-        if self._size > LARGEST_ANSWER:
+        if self._size > self._largest:
             raise TooLarge
         self._parser.feed_data(data)
 
@@ -106,6 +107,12 @@ class Answer:
     def ends_with_connection(self) -> bool:
         """Whether only the closed connection tells that the body is complete."""
         return self.in_body and not {"content-length", "transfer-encoding"} & self.headers.keys()
+
+    def take(self) -> bytes:
+        """The part of the body that came since the last time."""
+        taken = b"".join(self._parts)
+        self._parts.clear()
+        return taken
 
     def response(self) -> Response:
         """What was read."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 import httptools
@@ -16,6 +16,8 @@ from providers.http.answers import Answer, Response, TooLarge, read_json
 from providers.http.connections import is_quiet, origin
 from providers.http.verdicts import Refine, classify, retry_after
 
+Body = bytes | Iterable[bytes]
+"""What is sent after the head: at once, or piece by piece."""
 CONNECT_SECONDS = 10.0
 CHUNK = 65536
 
@@ -45,20 +47,25 @@ class HttpClient:
 
     def post(self, path: str, body: bytes, *, headers: Mapping[str, str], timeout_seconds: float) -> Response:
         """POST and return a 2xx answer, its JSON parsed. Raises :class:`ProviderError` for everything else."""
-        head = (
-            f"POST {self._prefix}{path} HTTP/1.1\r\n".encode()
+        head = self._head("POST", path, headers, len(body))
+        return self._read(self._exchange(head, body, time.monotonic() + timeout_seconds))
+
+    def _head(self, method: str, path: str, headers: Mapping[str, str], size: int) -> bytes:
+        return (
+            f"{method} {self._prefix}{path} HTTP/1.1\r\n".encode()
             + self._fixed_headers
             + _header_lines(headers)
-            + b"Content-Length: %d\r\n\r\n" % len(body)
+            + b"Content-Length: %d\r\n\r\n" % size
         )
-        response = self._exchange(head, body, time.monotonic() + timeout_seconds)
+
+    def _read(self, response: Response) -> Response:
         well_formed = True
         try:
             response.parsed = read_json(response.body)
         except (ValueError, RecursionError):
             well_formed = False
         if not 200 <= response.status < 300:
-            raise self._failure(response)
+            raise self.failure(response)
         if not well_formed:
             raise self.invalid_response(response, "a body that is not JSON")
         return response
@@ -75,7 +82,7 @@ class HttpClient:
             request_id=response.request_id,
         )
 
-    def _exchange(self, head: bytes, body: bytes, deadline: float) -> Response:
+    def _exchange(self, head: bytes, body: Body, deadline: float) -> Response:
         connection = None if self._fresh else self._origin.idle_connection()
         if connection is None:
             connection = self._connect(deadline)
@@ -85,15 +92,9 @@ class HttpClient:
         except BaseException as fault:
             # BaseException: gevent's timeouts and kills, too, leave an answer behind that nobody may read.
             connection.close()
-            if isinstance(fault, TimeoutError):
-                raise self._lost(ErrorCategory.TIMEOUT, "timeout", "did not answer in time") from None
-            if isinstance(fault, TooLarge):
-                raise self._lost(ErrorCategory.SERVER, "response_too_large", "sent too large an answer") from None
-            if isinstance(fault, OSError):
-                raise self._lost(ErrorCategory.NETWORK, "connection_lost", "cut the connection") from None
-            if isinstance(fault, httptools.HttpParserError | httptools.HttpParserUpgrade):
-                raise self._lost(ErrorCategory.SERVER, "invalid_response", "did not answer in HTTP") from None
-            raise
+            if (named := self._named(fault)) is fault:
+                raise
+            raise named from None
         if reusable and not self._fresh:
             self._origin.keep(connection)
         else:
@@ -125,12 +126,25 @@ class HttpClient:
             surely_not_sent=True,
         )
 
+    def _named(self, fault: BaseException) -> BaseException:
+        """The error that a fault on an open connection stands for; what is no fault of the provider's stays itself."""
+        if isinstance(fault, TimeoutError):
+            return self._lost(ErrorCategory.TIMEOUT, "timeout", "did not answer in time")
+        if isinstance(fault, TooLarge):
+            return self._lost(ErrorCategory.SERVER, "response_too_large", "sent too large an answer")
+        if isinstance(fault, OSError):
+            return self._lost(ErrorCategory.NETWORK, "connection_lost", "cut the connection")
+        if isinstance(fault, httptools.HttpParserError | httptools.HttpParserUpgrade):
+            return self._lost(ErrorCategory.SERVER, "invalid_response", "did not answer in HTTP")
+        return fault
+
     def _lost(self, category: ErrorCategory, code: str, what: str) -> ProviderError:
         return ProviderError(
             f"{self.name} {what}", category=category, code=code, permanent=False, surely_not_sent=False
         )
 
-    def _failure(self, response: Response) -> ProviderError:
+    def failure(self, response: Response) -> ProviderError:
+        """The error that an answer outside 2xx stands for."""
         verdict = classify(response.status)
         if self._refine is not None:
             verdict = self._refine(response.status, response.parsed, verdict)
@@ -148,12 +162,18 @@ class HttpClient:
         )
 
 
-def _converse(connection: socket.socket, head: bytes, body: bytes, deadline: float) -> tuple[Response, bool]:
+def _converse(connection: socket.socket, head: bytes, body: Body, deadline: float) -> tuple[Response, bool]:
     """Send one request and read its answer; also tells whether the connection can be used again."""
     connection.settimeout(_remaining(deadline))
     # Whoever refuses a request early hangs up before reading it all, and its answer may be waiting.
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        connection.sendall(head + body)
+        if isinstance(body, bytes):
+            connection.sendall(head + body)
+        else:
+            connection.sendall(head)
+            for piece in body:
+                connection.settimeout(_remaining(deadline))
+                connection.sendall(piece)
     answer = Answer()
     while not answer.complete:
         connection.settimeout(_remaining(deadline))
