@@ -107,6 +107,10 @@ SOLO_LANE = "solo"
 """The lane of suspects: items whose call died with its worker more than once."""
 
 
+ECONOMY_LANE = "economy"
+"""The lane of leases whose items wait at a provider's own batch API: no queue, and no capacity of ours."""
+
+
 def lane_name(channel: str, priority: str) -> str:
     """The Celery queue of a channel and priority, e.g. ``ai.high``."""
     return f"{channel}.{priority}"

@@ -28,6 +28,7 @@ from benchmarks.stack import ROOT
 
 if TYPE_CHECKING:
     from batches.dispatching.allotment import Allotment
+    from batches.dispatching.claim import Route
     from batches.dispatching.floors import Floors
 
 OWNERS, BATCHES_EACH = 10, 10
@@ -162,7 +163,7 @@ def claims(label: str, memory: Memory, *, number: int) -> Claims:
         suspects,
         per_owner=(min(per_owner), max(per_owner)),
         per_batch=(min(per_batch), max(per_batch)),
-        plan=plan_of(shares, memory.floors),
+        plan=plan_of(shares, memory.floors, routes),
     )
 
 
@@ -186,14 +187,14 @@ def finish(lease_ids: Sequence[int]) -> None:
         write(changes[start : start + GROUP_SIZE])
 
 
-def plan_of(shares: Mapping[int, int], floors: Floors) -> str:
+def plan_of(shares: Mapping[int, int], floors: Floors, routes: Mapping[int, Route]) -> str:
     """The plan of the next claim's first statement as it really runs; nothing of it is kept."""
     from django.db import connection, transaction
 
     from batches.dispatching import claim
 
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS) {claim.CLAIM}", claim.claim_parameters(shares, floors))
+        cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS) {claim.CLAIM}", claim.claim_parameters(shares, floors, routes))
         lines = [line for (line,) in cursor.fetchall()]
         transaction.set_rollback(True)
     return "\n".join(lines)

@@ -146,7 +146,8 @@ class Allotment:
         limit = slowest(_limits(batch))
         if limit is not None:
             size = min(size, max(1, int(limit.per_second * LIMITED_LEASE_SECONDS)))
-        return Route(lane_name(batch.channel, batch.priority), batch.channel, batch.provider, size)
+        lane = lane_name(batch.channel, batch.priority)
+        return Route(lane, batch.channel, batch.provider, size, batch.least_attempts)
 
 
 def _waiting_by_limit(window: Window) -> Counter[str]:

@@ -39,17 +39,19 @@ class Route:
     channel: str
     provider: str
     lease_size: int
+    least_attempts: int = 0
+    """What was tried less often is left alone: it waits for a provider's batch."""
 
 
 CLAIM = f"""
     SELECT due.id, due.batch_id, due.due_at
-      FROM unnest(%s::bigint[], %s::int[], %s::timestamptz[], %s::bigint[])
-        AS share (batch_id, number, floor_due_at, floor_id)
+      FROM unnest(%s::bigint[], %s::int[], %s::timestamptz[], %s::bigint[], %s::int[])
+        AS share (batch_id, number, floor_due_at, floor_id, least_attempts)
      CROSS JOIN LATERAL (
         SELECT item.id, item.batch_id, item.due_at FROM batches_item AS item
          WHERE item.batch_id = share.batch_id AND item.status = 'pending' AND item.due_at <= now()
            AND (item.due_at, item.id) > (share.floor_due_at, share.floor_id)
-           AND item.deaths < {SUSPECT_DEATHS}
+           AND item.deaths < {SUSPECT_DEATHS} AND item.attempts >= share.least_attempts
          ORDER BY item.due_at, item.id
          LIMIT share.number
            FOR UPDATE SKIP LOCKED
@@ -92,7 +94,7 @@ def claim(shares: Mapping[int, int], routes: Mapping[int, Route], floors: Floors
     """
     floors = Floors() if floors is None else floors
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(CLAIM, claim_parameters(shares, floors))
+        cursor.execute(CLAIM, claim_parameters(shares, floors, routes))
         items: dict[int, list[int]] = {}
         last: dict[int, tuple[datetime, int]] = {}
         for item_id, batch_id, due_at in cursor.fetchall():
@@ -107,10 +109,11 @@ def claim(shares: Mapping[int, int], routes: Mapping[int, Route], floors: Floors
     return Claimed(published, taken)
 
 
-def claim_parameters(shares: Mapping[int, int], floors: Floors) -> list[list[Any]]:
-    """What :data:`CLAIM` asks for: per batch its share and the place above which to look."""
+def claim_parameters(shares: Mapping[int, int], floors: Floors, routes: Mapping[int, Route]) -> list[list[Any]]:
+    """What :data:`CLAIM` asks for: per batch its share, the place above which to look, and which items may go."""
     begin = [floors.get(batch_id) for batch_id in shares]
-    return [list(shares), list(shares.values()), [due_at for due_at, _ in begin], [item_id for _, item_id in begin]]
+    due, ids = [due_at for due_at, _ in begin], [item_id for _, item_id in begin]
+    return [list(shares), list(shares.values()), due, ids, [routes[batch_id].least_attempts for batch_id in shares]]
 
 
 def split(batch_id: int, item_ids: Sequence[int], route: Route) -> Iterable[NewLease]:

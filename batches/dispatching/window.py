@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from django.db import connection
 
-from batches.states import Channel, Priority
+from batches.states import ECONOMY_LANE, Channel, Priority
 
 AHEAD = 1.2
 """Leased beyond what the workers can run at once, so that they never wait for the dispatcher."""
@@ -35,6 +35,8 @@ class Runnable:
     concurrency: int | None
     rate_limit: float | None
     unfinished: int
+    least_attempts: int = 0
+    """Of an economy batch only what was tried already may run fast, where it may at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +68,21 @@ class Window:
         return max(0, int(left))
 
 
-_BATCHES = """
+_BATCHES = f"""
     SELECT id, owner_id, channel, priority, provider, concurrency, rate_limit,
-           total - succeeded - failed - cancelled - unknown
-      FROM batches_batch
+           total - succeeded - failed - cancelled - unknown - CASE WHEN mode = 'economy' THEN (
+               SELECT COALESCE(sum(lease.remaining), 0) FROM batches_lease AS lease
+                WHERE lease.batch_id = batch.id AND lease.lane = '{ECONOMY_LANE}') ELSE 0 END,
+           CASE WHEN mode = 'economy' AND fast_since IS NULL THEN 1 ELSE 0 END
+      FROM batches_batch AS batch
      WHERE settled_at IS NULL AND status = 'running'
        AND total > succeeded + failed + cancelled + unknown
+       AND (mode <> 'economy' OR fast_since IS NOT NULL OR economy_retries = 'fast')
 """
-_LEASES = """
+_LEASES = f"""
     SELECT lease.batch_id, lease.channel, lease.lane, lease.provider, sum(lease.remaining)::int,
            COALESCE(sum(lease.remaining) FILTER (WHERE lease.worker = ''), 0)::int
-      FROM batches_lease AS lease GROUP BY 1, 2, 3, 4
+      FROM batches_lease AS lease WHERE lease.lane <> '{ECONOMY_LANE}' GROUP BY 1, 2, 3, 4
 """
 _WORKERS = f"""
     SELECT capacity FROM batches_worker

@@ -46,7 +46,9 @@ _ACCEPT = f"""
     )
     SELECT accepted.batch_id, accepted.lane, COALESCE(batch.status = 'running', false),
            item.id, item.key, item.input, item.attempts, item.failures,
-           COALESCE(EXTRACT(EPOCH FROM now() - item.first_attempt_at), 0)::float8
+           -- What became fast has a retry window of its own: at a provider's batch API an item may wait for a day.
+           CASE WHEN item.first_attempt_at IS NULL THEN 0
+                ELSE EXTRACT(EPOCH FROM now() - GREATEST(item.first_attempt_at, batch.fast_since)) END::float8
       FROM accepted JOIN batches_item AS item ON item.lease_id = accepted.id
       LEFT JOIN batches_batch AS batch ON batch.id = accepted.batch_id
      ORDER BY item.id
