@@ -233,6 +233,9 @@ OPERATIONS = {
     "report": "batches.operations.report.Report",
 }
 
+# Who asks /metrics says it as a Bearer token; without one only staff may, and in development everybody.
+METRICS_TOKEN = environment.text("METRICS_TOKEN", "")
+
 # --- The engine -----------------------------------------------------------------------------------
 
 # Calls in flight per worker process and channel. Greenlets are cheap; the sum is bounded by memory.

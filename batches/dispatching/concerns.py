@@ -137,9 +137,10 @@ class Concerns:
     def __init__(self) -> None:
         self._said: dict[tuple[str, str, str], float] = {}
 
-    def tell(self, boot_id: str, found: Sequence[Concern], now: float) -> None:
-        """Log, and write into the dispatcher's own row."""
-        Worker.objects.filter(pk=boot_id).update(figures={"concerns": [asdict(concern) for concern in found]})
+    def tell(self, boot_id: str, found: Sequence[Concern], now: float, **figures: int) -> None:
+        """Log, and write into the dispatcher's own row, with the other ``figures`` that it has to tell."""
+        told = {"concerns": [asdict(concern) for concern in found], **figures}
+        Worker.objects.filter(pk=boot_id).update(figures=told)
         said = {}
         for concern in found:
             key = (concern.kind, concern.lane, concern.subject if concern.kind == WORKER_IDLE else "")

@@ -80,6 +80,7 @@ class Dispatcher:
         self._worry = Every(10.0)
         self._tidy = Every(60.0)
         self._resting_until: dict[str, float] = {}
+        self._rescued = 0
 
     def stop(self) -> None:
         """End after the tick under way."""
@@ -152,12 +153,13 @@ class Dispatcher:
         found = idle_workers()
         if self._leadership.steady_seconds >= settings.LANE_WAIT_SECONDS:  # who led before served lanes as well
             found += waiting_lanes(read_window(), self._allotment.served_at, now)
-        self._concerns.tell(self.boot_id, found, now)
+        self._concerns.tell(self.boot_id, found, now, rescued=self._rescued)
 
     def _rescue_all(self) -> None:
         while True:
             leases, facts = rescue.rescue()
             self._announce(facts)
+            self._rescued += leases
             if leases:
                 logger.warning("Rescued %d leases", leases)
             if leases < rescue.RESCUE_LIMIT:

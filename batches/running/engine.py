@@ -17,6 +17,7 @@ from batches.running.changes import Change
 from batches.running.progress_watch import ProgressWatch
 from batches.running.recorder import Recorder
 from batches.running.runner import Runner
+from batches.running.tally import Tally
 from batches.running.watch import Watch, farewell
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,8 @@ class Engine:
         self.watch = Watch(self.boot_id)
         self.recorder = Recorder(self._recorded, self._written)
         self.runner = Runner(self.boot_id, self.watch, self._record)
-        self.progress = ProgressWatch(self.watch, self.runner, self.stop)
+        self.tally = Tally()
+        self.progress = ProgressWatch(self.watch, self.runner, self.stop, self.tally)
 
     def start(self) -> None:
         """Begin to accept leases."""
@@ -79,6 +81,7 @@ class Engine:
         publisher.announce("progress", facts)
 
     def _written(self, group: Sequence[Change]) -> None:
+        self.tally.add(group)
         self.watch.recorded(Counter(change.lease_id for change in group))
         self.watch.in_flight = self.runner.in_flight
 

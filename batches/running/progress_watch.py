@@ -27,6 +27,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from batches.running.runner import Runner
+from batches.running.tally import Tally
 from batches.running.watch import Watch
 from batches.standstill import EXIT_CODE, Alarm
 from batches.states import LANES
@@ -131,13 +132,14 @@ class Judge:
 class ProgressWatch:
     """Looks every five seconds, over connections of its own: those of the worker may be what is broken."""
 
-    def __init__(self, watch: Watch, runner: Runner, stop: Callable[[], None]) -> None:
+    def __init__(self, watch: Watch, runner: Runner, stop: Callable[[], None], tally: Tally) -> None:
         limit = float(settings.STANDSTILL_SECONDS)
         self.messages = 0
         """Celery messages under way."""
         self._watch = watch
         self._runner = runner
         self._stop = stop
+        self._tally = tally
         self._judge = Judge(limit)
         self._alarm = Alarm(max(LEAST_ALARM_SECONDS, limit))
         self._ledger: psycopg.Connection[Any] | None = None
@@ -165,6 +167,7 @@ class ProgressWatch:
             "messages": self.messages,
             "has_room": self._runner.has_room,
             "idle_seconds": round(time.monotonic() - self._watch.accepted_at),
+            "tally": self._tally.as_figures(),
             **({} if set(lanes) == set(LANES) else {"lanes": lanes}),
             **held_by_process(),
         }
@@ -235,8 +238,9 @@ class ProgressWatch:
 
     def _end(self, reason: str) -> None:
         """Finish what can be finished, within bounds that no greenlet guards."""
+        figures = {name: figure for name, figure in self.figures().items() if name != "tally"}
         logger.critical(
-            "Worker %s makes no progress: %s. It ends itself; figures: %s", self._watch.boot_id, reason, self.figures()
+            "Worker %s makes no progress: %s. It ends itself; figures: %s", self._watch.boot_id, reason, figures
         )
         self._alarm.end_within(float(settings.WORKER_DRAIN_SECONDS) + END_SECONDS)
         try:

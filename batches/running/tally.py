@@ -1,0 +1,54 @@
+"""What this process has recorded since its boot, for ``/metrics``: added up per group, told with the figures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from batches.running.changes import Change
+
+BOUNDS_MS = (50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000)
+"""Upper ends of the classes of durations, in milliseconds; what took longer is in one more class."""
+NO_CALL = "snoozed"
+"""The outcome of an item that went back without a call."""
+
+
+class Tally:
+    """Counts by provider: outcomes with the category of their fault, durations, waits for limits; and group commits."""
+
+    def __init__(self) -> None:
+        self._outcomes: Counter[tuple[str, str, str]] = Counter()
+        self._durations: Counter[tuple[str, int]] = Counter()
+        self._duration_ms: Counter[str] = Counter()
+        self._waited_ms: Counter[str] = Counter()
+        self._groups = self._items = 0
+
+    def add(self, group: Sequence[Change]) -> None:
+        """One group that was committed."""
+        self._groups += 1
+        self._items += len(group)
+        for change in group:
+            outcome = str(change.status) if change.attempts else NO_CALL
+            self._outcomes[change.provider, outcome, str(change.fault.category) if change.fault else ""] += 1
+            if change.attempts and change.duration_ms is not None:
+                self._durations[change.provider, class_of(change.duration_ms)] += 1
+                self._duration_ms[change.provider] += change.duration_ms
+            if change.waited_ms:
+                self._waited_ms[change.provider] += change.waited_ms
+
+    def as_figures(self) -> dict[str, Any]:
+        """All of it as a small JSON object; :mod:`batches.metrics.collector` reads it."""
+        return {
+            "outcomes": [[*key, number] for key, number in self._outcomes.items()],
+            "durations": [[*key, number] for key, number in self._durations.items()],
+            "duration_ms": dict(self._duration_ms),
+            "waited_ms": dict(self._waited_ms),
+            "groups": self._groups,
+            "items": self._items,
+        }
+
+
+def class_of(milliseconds: int) -> int:
+    """The number of the class of a duration."""
+    return next((number for number, bound in enumerate(BOUNDS_MS) if milliseconds <= bound), len(BOUNDS_MS))
