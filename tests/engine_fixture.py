@@ -42,7 +42,7 @@ class Engine:
             **os.environ,
             "DATABASE_URL": database_url(),
             "REDIS_PREFIX": f"engine-{secrets.token_hex(4)}",
-            "SANDBOX_URL": sandbox.url,
+            **sandbox.environment,
             "BATCHSITE_DATA": str(settings.DATA_DIR),
             "PYTHONUNBUFFERED": "1",
             **variables,

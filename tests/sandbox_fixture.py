@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -21,6 +22,11 @@ class SandboxServer:
 
     def __init__(self, url: str) -> None:
         self.url = url
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process needs to know to call it."""
+        return {"SANDBOX_URL": self.url}
 
     def configure(self, **settings: Any) -> dict[str, Any]:
         """Change settings; returns all of them."""
@@ -61,6 +67,13 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def sandbox_server() -> Iterator[SandboxServer]:
+    with running_sandbox() as server:
+        yield server
+
+
+@contextmanager
+def running_sandbox() -> Iterator[SandboxServer]:
+    """One more sandbox, in a process of its own."""
     port = free_port()
     process = subprocess.Popen([sys.executable, "-m", "providers.sandbox", "--port", str(port), "--latency-ms", "0"])
     try:

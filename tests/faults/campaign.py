@@ -182,7 +182,7 @@ def assert_no_message_sent_twice(campaign: Campaign) -> None:
 def assert_segments_equal_rows(batch: Batch) -> None:
     """What was billed, counted beside the items, is what their results say: nothing twice, nothing lost."""
     billed = [item.result["segments"] for item in Item.objects.filter(batch=batch) if item.result]
-    assert Figures.of(batch).simulated["segments"] == sum(billed)
+    assert Figures.of(batch).used["segments"] == sum(billed)
 
 
 WAKING_SECONDS = 0.1

@@ -19,7 +19,7 @@ from batchsite.launcher.postgres import Postgres
 from batchsite.launcher.redis import Redis
 from tests.conftest import Servers
 from tests.engine_fixture import ROOT, Engine
-from tests.sandbox_fixture import SandboxServer
+from tests.sandbox_fixture import SandboxServer, running_sandbox
 
 pytest.register_assert_rewrite("tests.faults.campaign")
 
@@ -28,6 +28,54 @@ Measure = Callable[[str, float], None]
 PROCESS_NAME = "engine-under-fault"
 """The application name of the engine's database sessions."""
 FIGURES = pytest.StashKey[list[str]]()
+
+
+class TwoSandboxes(SandboxServer):
+    """One for photos, and one for messages that is their witness.
+
+    Thousands of photos make a sandbox late to look at the clock, and what it saw of messages would prove nothing.
+    """
+
+    def __init__(self, photos: SandboxServer, messages: SandboxServer) -> None:
+        super().__init__(photos.url)
+        self.messages = messages
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """With a key, Twilio is called where its entry says."""
+        return {
+            **super().environment,
+            "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
+            "MESSAGES_SANDBOX_URL": self.messages.url,
+            "TWILIO_AUTH_TOKEN": "sandbox",
+        }
+
+    def configure(self, **settings: Any) -> dict[str, Any]:
+        self.messages.configure(**settings)
+        return super().configure(**settings)
+
+    def log(self) -> list[dict[str, Any]]:
+        return sorted(super().log() + self.messages.log(), key=lambda entry: float(entry["at"]))
+
+    def stalls(self) -> list[tuple[float, float]]:
+        return self.messages.stalls()
+
+    def clear(self) -> None:
+        super().clear()
+        self.messages.clear()
+
+
+@pytest.fixture(scope="session")
+def messages_server() -> Iterator[SandboxServer]:
+    with running_sandbox() as server:
+        yield server
+
+
+@pytest.fixture
+def sandbox(sandbox_server: SandboxServer, messages_server: SandboxServer) -> SandboxServer:
+    both = TwoSandboxes(sandbox_server, messages_server)
+    both.reset()
+    return both
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ POISON_SECONDS = 300.0
 def engine(sandbox: SandboxServer, settings: Any, tmp_path: Path) -> Iterator[Engine]:
     """A dispatcher and two workers that know the operations of this test."""
     settings.OPERATIONS = {**settings.OPERATIONS, **OPERATIONS}
-    variables = {"PROCESS_NAME": PROCESS_NAME, "DJANGO_SETTINGS_MODULE": "tests.faults.settings"}
+    variables = {"PROCESS_NAME": PROCESS_NAME}
     with Engine(sandbox, tmp_path, **variables) as running:
         yield running.start(workers=2)
 
