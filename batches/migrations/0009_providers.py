@@ -200,6 +200,8 @@ class Migration(migrations.Migration):
                 ('step_claim', models.UUIDField(blank=True, help_text="The worker's try that is at it.", null=True)),
                 ('claimed_until', models.DateTimeField(blank=True, null=True)),
                 ('failures', models.PositiveIntegerField(db_default=0, default=0, help_text='Of this step, one after the other.')),
+                ('deaths', models.PositiveSmallIntegerField(db_default=0, default=0, help_text='Workers that died at this step.')),
+                ('error_code', models.CharField(blank=True, db_default='', default='', help_text='In one word.', max_length=64)),
                 ('error', models.TextField(blank=True, default='', help_text='What the provider said last against it.')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('submitting_at', models.DateTimeField(blank=True, null=True)),

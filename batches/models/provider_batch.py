@@ -40,7 +40,9 @@ class ProviderBatch(models.Model):
     step_claim = models.UUIDField(null=True, blank=True, help_text="The worker's try that is at it.")
     claimed_until = models.DateTimeField(null=True, blank=True)
     failures = models.PositiveIntegerField(default=0, db_default=0, help_text="Of this step, one after the other.")
+    deaths = models.PositiveSmallIntegerField(default=0, db_default=0, help_text="Workers that died at this step.")
     error = models.TextField(blank=True, default="", help_text="What the provider said last against it.")
+    error_code = models.CharField(max_length=64, blank=True, default="", db_default="", help_text="In one word.")
 
     created_at = models.DateTimeField(db_default=Now())
     submitting_at = models.DateTimeField(null=True, blank=True)
