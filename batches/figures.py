@@ -87,6 +87,11 @@ class Figures:
         return self._by_category("simulated:")
 
     @property
+    def costs(self) -> dict[str, int]:
+        """What that cost, by measure: see :func:`batches.costs.cost_of`."""
+        return {name: self._sum(name) for name in self.measures if name.startswith("spent") or name == "unpriced"}
+
+    @property
     def average_quality(self) -> float | None:
         """In [0, 1], exact; None where nothing was judged."""
         judged = self._sum("quality")

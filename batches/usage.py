@@ -24,8 +24,7 @@ _OF_OWNER = """
            sum(counted.count)::bigint
       FROM batches_batchhistogram AS counted JOIN batches_batch AS batch ON batch.id = counted.batch_id
      WHERE batch.owner_id = %(owner)s AND counted.bucket >= %(first)s AND counted.bucket < %(end)s
-       AND (counted.measure IN ('ended', 'ended_badly', 'calls')
-            OR starts_with(counted.measure, 'used:') OR starts_with(counted.measure, 'simulated:'))
+       AND counted.measure IN ('ended', 'ended_badly', 'calls', 'spent', 'spent:simulated', 'unpriced')
      GROUP BY 1, 2, 3, 4
 """
 
@@ -81,6 +80,7 @@ class _Day:
             cost = _cost(alias, measures) if alias else None
             if cost is not None:
                 costs.append(cost)
+                unpriced += measures["unpriced"]
             elif alias != "":
                 unpriced += measures["calls"]
         counts = self.counts
@@ -91,11 +91,7 @@ class _Day:
 
 def _cost(alias: str, measures: Counter[str]) -> Cost | None:
     succeeded = measures["ended"] - measures["ended_badly"]
-    return cost_of(alias, _units(measures, "used:"), _units(measures, "simulated:"), succeeded=succeeded)
-
-
-def _units(measures: Counter[str], prefix: str) -> dict[str, int]:
-    return {name.removeprefix(prefix): number for name, number in measures.items() if name.startswith(prefix)}
+    return cost_of(alias, measures, succeeded=succeeded)
 
 
 def total_cost(costs: Iterable[Cost | None]) -> Cost | None:

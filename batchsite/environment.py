@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -67,6 +68,17 @@ def number(name: str, default: float, *, minimum: float = 0.0) -> float:
         raise ImproperlyConfigured(f"{name} must be a number, not {value!r}.") from None
     if not minimum <= parsed < float("inf"):
         raise ImproperlyConfigured(f"{name} must be a number of at least {minimum}, not {value!r}.")
+    return parsed
+
+
+def decimal(name: str, default: str) -> Decimal:
+    """An exact number of at least 0, for money."""
+    try:
+        parsed = Decimal(text(name, default))
+    except InvalidOperation:
+        parsed = Decimal("NaN")
+    if not parsed.is_finite() or parsed < 0:
+        raise ImproperlyConfigured(f"{name} must be a number of at least 0.")
     return parsed
 
 

@@ -1,7 +1,7 @@
 """What calls cost: the ``prices`` of an entry of ``settings.PROVIDERS``.
 
 Data with a date, to be set to what one's own contract says: carriers' prices differ by country, and models have
-discounts (cached input, batches) and surcharges (very long prompts) that are not in here.
+discounts (cached input) and surcharges (very long prompts) that are not in here.
 """
 
 from __future__ import annotations
@@ -10,20 +10,30 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from typing import Any
 
 from django.conf import settings
+from django.core.signals import setting_changed
 
 from providers.base import ChatAnswer, GeneratedImage
 
 SEGMENTS, INPUT_TOKENS, OUTPUT_TOKENS = "segments", "input_tokens", "output_tokens"
+ECONOMY_INPUT_TOKENS, ECONOMY_OUTPUT_TOKENS = "economy_input_tokens", "economy_output_tokens"
+"""Tokens of answers that came through the provider's own batch API, at its discount."""
 
 UNITS: dict[str, tuple[str, int]] = {
     "per_segment": (SEGMENTS, 1),
     "input_per_million": (INPUT_TOKENS, 1_000_000),
     "output_per_million": (OUTPUT_TOKENS, 1_000_000),
+    "economy_input_per_million": (ECONOMY_INPUT_TOKENS, 1_000_000),
+    "economy_output_per_million": (ECONOMY_OUTPUT_TOKENS, 1_000_000),
 }
 """Which price is for how many of which unit."""
+PARTS = 10**10
+"""Costs are kept in whole ten-billionths of the currency: what one token costs, times any number, is then exact."""
+MOST_COST = Decimal(1_000_000)
+"""Of one attempt: an odd answer must not end the sum of all."""
 FACTS = ("currency", "as_of")
 
 
@@ -46,11 +56,26 @@ class Prices:
         return sum((self.per_unit[unit] * number for unit, number in used.items() if number), Decimal(0))
 
 
-def tokens_of(answer: ChatAnswer | GeneratedImage) -> dict[str, int]:
+def tokens_of(answer: ChatAnswer | GeneratedImage, *, economy: bool = False) -> dict[str, int]:
     """The tokens of an answer by the unit in which they are billed."""
+    if economy:
+        return {ECONOMY_INPUT_TOKENS: answer.input_tokens, ECONOMY_OUTPUT_TOKENS: answer.output_tokens}
     return {INPUT_TOKENS: answer.input_tokens, OUTPUT_TOKENS: answer.output_tokens}
 
 
+def cost_at(alias: str, used: Mapping[str, int]) -> Decimal | None:
+    """What a provider asks for that today, in whole :data:`PARTS`; None where nothing was used, or has no price."""
+    prices = prices_of(alias) if used else None
+    amount = prices.cost(used) if prices else None
+    return None if amount is None else round(min(amount, MOST_COST), 10)
+
+
+def common_currency() -> str | None:
+    """The currency of all prices; None where there are none."""
+    return next((prices.currency for prices in map(prices_of, settings.PROVIDERS) if prices), None)
+
+
+@cache
 def prices_of(alias: str) -> Prices | None:
     """The prices of the provider of this alias; None where its entry has none, or is not there any more."""
     prices = settings.PROVIDERS.get(alias, {}).get("prices")
@@ -107,3 +132,11 @@ def _is_day(value: Any) -> bool:
         return isinstance(value, str) and bool(date.fromisoformat(value))
     except ValueError:
         return False
+
+
+def _forget_prices(*, setting: str, **_: Any) -> None:
+    if setting == "PROVIDERS":
+        prices_of.cache_clear()
+
+
+setting_changed.connect(_forget_prices)

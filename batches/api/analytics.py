@@ -9,13 +9,21 @@ from typing import TYPE_CHECKING, Any
 from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
-from batches.api.shapes import cost_shape, counts_shape, instant, items_per_second, spelled_status, success_rate
+from batches.api.shapes import (
+    cost_shape,
+    counts_shape,
+    instant,
+    items_per_second,
+    spelled_status,
+    success_rate,
+    tokens_shape,
+)
 from batches.costs import cost_of
 from batches.figures import Figures
 from batches.models import Batch
 from batches.states import Channel
 from batches.visibility import sees_every_error
-from providers.prices import INPUT_TOKENS, OUTPUT_TOKENS, SEGMENTS
+from providers.prices import SEGMENTS
 from providers.registry import UnknownProvider, get_provider
 
 if TYPE_CHECKING:
@@ -91,12 +99,10 @@ def timeline(finished: Mapping[int, int]) -> list[dict[str, Any]]:
 def used(batch: Batch, figures: Figures) -> dict[str, Any]:
     """What the calls used, the sandbox's included, and what that costs; null where nothing of the kind is known."""
     units = figures.used + figures.simulated
-    cost = cost_of(batch.provider, figures.used, figures.simulated, succeeded=batch.succeeded)
+    cost = cost_of(batch.provider, figures.costs, succeeded=batch.succeeded)
     return {
         "segments": units[SEGMENTS] if batch.channel == Channel.SMS else None,
-        "tokens": {"input": units[INPUT_TOKENS], "output": units[OUTPUT_TOKENS]}
-        if batch.channel == Channel.AI
-        else None,
+        "tokens": tokens_shape(units) if batch.channel == Channel.AI else None,
         "cost": cost_shape(cost) if cost else None,
     }
 

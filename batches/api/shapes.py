@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from django.utils import timezone
 
-from batches.costs import Cost
+from batches.costs import Cost, charge
 from batches.masking import masked
 from batches.models import Batch, Item, ItemError, StoredFile
+from batches.running.record_statements import SIMULATED
 from batches.states import BatchStatus, ItemStatus
+from providers.prices import (
+    ECONOMY_INPUT_TOKENS,
+    ECONOMY_OUTPUT_TOKENS,
+    INPUT_TOKENS,
+    OUTPUT_TOKENS,
+    SEGMENTS,
+    common_currency,
+)
 
 SPELLED = {BatchStatus.RUNNING.value: "processing"}
 """How documents 001 and 002 spell a batch's status, where storage has another word."""
@@ -64,6 +76,7 @@ def batch_shape(batch: Batch) -> dict[str, Any]:
         "error": batch.error or None,
         "outcome": batch.outcome,
         "finishing": batch.is_finishing or None,
+        "spent": money(batch.spent) if batch.spent else None,
     }
     return {name: value for name, value in shape.items() if value is not None}
 
@@ -102,6 +115,7 @@ def photo_status_shape(batch: Batch) -> dict[str, Any]:
         "cancelledImages": batch.cancelled,
         "progress": batch.progress,
         "mode": batch.mode,
+        "spent": money(batch.spent),
         "createdAt": instant(batch.created_at),
         "startedAt": instant(batch.started_at),
         "completedAt": instant(batch.completed_at),
@@ -121,6 +135,7 @@ def photo_result_shape(item: Item) -> dict[str, Any]:
         "tags": rating.get("tags"),
         "inputTags": item.input.get("tags", []),
         "metadata": item.input.get("metadata", {}),
+        **billed_shape(item),
     }
 
 
@@ -137,6 +152,7 @@ def item_shape(item: Item, *, with_error: bool) -> dict[str, Any]:
         "durationMs": item.duration_ms,
         "dueAt": instant(item.due_at),
         "finishedAt": instant(item.finished_at),
+        **billed_shape(item),
     }
     return shape | {name: item.input[name] for name in ("to", "filename") if name in item.input}
 
@@ -154,17 +170,54 @@ def result_shape(item: Item) -> dict[str, Any]:
         "durationMs": item.duration_ms,
         "qualityScore": item.quality,
         "createdAt": instant(item.finished_at),
+        **billed_shape(item),
     }
     return {name: value for name, value in shape.items() if value is not None}
 
 
-def cost_shape(cost: Cost) -> dict[str, Any]:
-    """Money as text, so that no client rounds it. ``simulatedAmount``: what the sandbox's calls would have cost."""
+def billed_shape(item: Item) -> dict[str, Any]:
+    """Who was called last for an item, what all its calls used, and what that cost; null where nothing is known."""
+    used: Mapping[str, int] = item.used or {}
+    units = Counter({unit.removeprefix(SIMULATED): 0 for unit in used})
+    for unit, number in used.items():
+        units[unit.removeprefix(SIMULATED)] += number
     return {
-        "amount": f"{cost.amount:.6f}",
-        "simulatedAmount": f"{cost.simulated:.6f}",
+        "provider": item.provider or None,
+        "tokens": tokens_shape(units) if units.keys() - {SEGMENTS} else None,
+        "segments": units.get(SEGMENTS),
+        "cost": None
+        if item.cost is None
+        else {
+            "amount": money(item.cost),
+            "charge": money(charge(item.cost)),
+            "currency": common_currency(),
+            "simulated": any(unit.startswith(SIMULATED) for unit in used),
+        },
+    }
+
+
+def tokens_shape(units: Counter[str]) -> dict[str, int]:
+    """Tokens in and out, of fast and of economy calls together."""
+    return {
+        "input": units[INPUT_TOKENS] + units[ECONOMY_INPUT_TOKENS],
+        "output": units[OUTPUT_TOKENS] + units[ECONOMY_OUTPUT_TOKENS],
+    }
+
+
+def money(amount: Decimal) -> str:
+    """An amount as text, so that no client rounds it: six decimals, and more where there are more."""
+    whole, _, parts = f"{amount:.10f}".partition(".")
+    return f"{whole}.{parts.rstrip('0'):0<6}"
+
+
+def cost_shape(cost: Cost) -> dict[str, Any]:
+    """``simulatedAmount``: what the sandbox's calls would have cost. ``charge``: what is asked for ``amount``."""
+    return {
+        "amount": money(cost.amount),
+        "simulatedAmount": money(cost.simulated),
+        "charge": money(charge(cost.amount)),
         "currency": cost.currency,
-        "pricesAsOf": cost.as_of.isoformat(),
+        "pricesAsOf": cost.as_of.isoformat() if cost.as_of else None,
     }
 
 

@@ -109,7 +109,9 @@ class BatchHistogram(models.Model):
     ``calls``, ``error:<category>`` (calls that failed), ``ended`` and ``ended_badly`` (items that became final, and
     those of them that did not succeed), ``failed:<category>`` (the latter by category) and ``healed:<category>`` (of
     these, the ones that run again or proved to have succeeded), ``used:<unit>`` (what providers bill: segments, tokens)
-    and ``simulated:<unit>`` (the same, of the sandbox). ``waited_sum``: milliseconds that calls waited for limits.
+    and ``simulated:<unit>`` (the same, of the sandbox), ``spent`` and ``spent:simulated`` (what that cost at the prices
+    of the moment, in :data:`providers.prices.PARTS`; ``spent:finishing``: that of calls of no item, once more), and
+    ``unpriced`` (calls that used what has no price). ``waited_sum``: milliseconds that calls waited for limits.
     Counts only grow: nobody has to find a row again.
     """
 

@@ -8,6 +8,7 @@ import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -17,6 +18,7 @@ from batches.outcomes import Fault, Outcome, Rejected, Retry, Snooze, Succeeded,
 from batches.running.leases import LeasedItem
 from batches.states import ItemStatus
 from providers.base import ErrorCategory
+from providers.prices import cost_at
 
 MESSAGE_LIMIT = 2_000
 CLOSED_AT_MOST_SECONDS = 3600.0
@@ -37,8 +39,9 @@ class Change:
     """One item's row after an attempt, and what the batch's figures learn of it.
 
     ``closes_account_seconds``: how long the provider asked everybody to wait. ``used``: what was billed, by unit;
-    ``simulated``: by the sandbox, so nobody pays it. ``waited_ms``: for limits, until the call left or, where it did
-    not, until it may be tried again.
+    ``simulated``: by the sandbox, so nobody pays it. ``cost``: of what was used, at the prices of this moment; None
+    where nothing was, or has no price. ``waited_ms``: for limits, until the call left or, where it did not, until it
+    may be tried again.
     """
 
     item_id: int
@@ -59,6 +62,7 @@ class Change:
     closes_account_seconds: float = 0.0
     used: Mapping[str, int] = field(default_factory=dict)
     simulated: bool = False
+    cost: Decimal | None = None
     waited_ms: int = 0
 
 
@@ -86,6 +90,7 @@ def change_of(
     used: Mapping[str, int] | None = None,
 ) -> Change:
     """What to write. ``elapsed_seconds``: from the item's first attempt until now; ``waited_seconds``: for limits."""
+    billed = countable(used) if used else {}
     common: dict[str, Any] = {
         "item_id": held.item.id,
         "batch_id": held.batch_id,
@@ -93,8 +98,9 @@ def change_of(
         "provider": held.provider,
         "attempt_id": attempt_id,
         "idempotent": held.idempotent,
-        "used": countable(used or {}),
+        "used": billed,
         "simulated": held.simulated,
+        "cost": cost_at(held.provider, billed),
         "waited_ms": round(waited_seconds * 1000),
     }
     if isinstance(outcome, Snooze):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -14,6 +15,7 @@ from batches.histogram import duration_bucket
 from batches.progress import FACT_COLUMNS, BatchFacts
 from batches.running.changes import MESSAGE_LIMIT, Change, clean
 from batches.states import FINAL_ITEM_STATUSES, ItemStatus
+from providers.prices import PARTS
 
 TIMELINE_SECONDS = 10
 DAY_SECONDS = 86_400
@@ -21,12 +23,34 @@ QUALITY_BUCKETS = 20
 QUALITY_PARTS = 10_000
 """A quality is added up in ten-thousandths."""
 
-_WRITE_ITEMS = """
+SIMULATED = "simulated:"
+"""Before the name of a unit: the sandbox would have billed it."""
+MOST_SPENT = 10**10 - 1
+"""What the columns of costs hold at most. A sum that reached it stays there: nothing may end the recorder's loop."""
+
+
+def _billed(source: str) -> str:
+    """What an attempt used and cost is added to what the earlier ones did; a first one, the rule, is only written."""
+    return f"""
+       provider = COALESCE(NULLIF({source}.provider, ''), item.provider),
+       used = CASE WHEN item.used IS NULL THEN {source}.used WHEN {source}.used IS NULL THEN item.used
+              ELSE (SELECT jsonb_object_agg(unit, number) FROM (
+                        SELECT unit, sum(number::bigint) AS number
+                          FROM (SELECT * FROM jsonb_each_text(item.used)
+                                 UNION ALL SELECT * FROM jsonb_each_text({source}.used)) AS each_of (unit, number)
+                         GROUP BY unit
+                    ) AS added) END,
+       cost = CASE WHEN {source}.cost IS NULL THEN item.cost
+              ELSE LEAST(COALESCE(item.cost, 0), {MOST_SPENT} - {source}.cost) + {source}.cost END
+    """
+
+
+_WRITE_ITEMS = f"""
     WITH change AS (
         SELECT * FROM json_to_recordset(%s) AS change (
             item_id bigint, lease_id bigint, attempt_id uuid, status text, delay float8, attempts int, failures int,
             result jsonb, quality float8, provider_reference text, duration_ms int,
-            category text, code text, message text
+            category text, code text, message text, provider text, used jsonb, cost numeric
         )
     ), held AS (
         SELECT item.id, item.lease_id FROM batches_item AS item JOIN change ON item.id = change.item_id
@@ -54,7 +78,8 @@ _WRITE_ITEMS = """
            error_category = change.category,
            error_code = change.code,
            error_message = change.message,
-           finished_at = CASE WHEN change.status = 'pending' THEN NULL ELSE clock_timestamp() END
+           finished_at = CASE WHEN change.status = 'pending' THEN NULL ELSE clock_timestamp() END,
+           {_billed("change")}
       FROM change JOIN held ON held.id = change.item_id AND held.lease_id = change.lease_id
      WHERE item.id = change.item_id
     RETURNING change.item_id, change.lease_id
@@ -93,13 +118,26 @@ def _row(change: Change) -> dict[str, Any]:
         "category": str(fault.category) if fault else "",
         "code": clean(fault.code)[:64] if fault else "",
         "message": clean(fault.message)[:MESSAGE_LIMIT] if fault else "",
+        "provider": change.provider if change.attempts else "",
+        "used": _used(change),
+        "cost": None if change.cost is None else str(change.cost),
     }
 
 
-_SETTLE_UNKNOWN = """
+def _used(change: Change) -> dict[str, int] | None:
+    """What the item keeps of what was used: units of the sandbox apart, nobody pays them."""
+    if not change.used:
+        return None
+    if change.simulated:
+        return {SIMULATED + unit: number for unit, number in change.used.items()}
+    return dict(change.used)
+
+
+_SETTLE_UNKNOWN = f"""
     WITH truth AS (
-        SELECT * FROM unnest(%s::bigint[], %s::uuid[], %s::text[], %s::text[], %s::int[])
-            AS truth (item_id, attempt_id, result, provider_reference, duration_ms)
+        SELECT * FROM unnest(%s::bigint[], %s::uuid[], %s::text[], %s::text[], %s::int[],
+                             %s::text[], %s::jsonb[], %s::numeric[])
+            AS truth (item_id, attempt_id, result, provider_reference, duration_ms, provider, used, cost)
     ), unknown AS (
         SELECT item.id, item.error_category AS category FROM batches_item AS item JOIN truth ON item.id = truth.item_id
          WHERE item.attempt_id = truth.attempt_id AND item.status = 'unknown'
@@ -107,7 +145,8 @@ _SETTLE_UNKNOWN = """
     )
     UPDATE batches_item AS item
        SET status = 'succeeded', result = truth.result::jsonb, provider_reference = truth.provider_reference,
-           duration_ms = truth.duration_ms, error_category = '', error_code = '', error_message = ''
+           duration_ms = truth.duration_ms, error_category = '', error_code = '', error_message = '',
+           {_billed("truth")}
       FROM truth JOIN unknown ON unknown.id = truth.item_id
      WHERE item.id = truth.item_id
     RETURNING item.id, item.attempt_id, item.batch_id, unknown.category
@@ -130,6 +169,9 @@ def settle_unknown(cursor: CursorWrapper, refused: Sequence[Change]) -> tuple[He
             [change.result for change in truths],
             [change.provider_reference for change in truths],
             [change.duration_ms for change in truths],
+            [change.provider for change in truths],
+            [orjson.dumps(used).decode() if (used := _used(change)) else None for change in truths],
+            [change.cost for change in truths],
         ],
     )
     rows = cursor.fetchall()
@@ -140,7 +182,8 @@ def settle_unknown(cursor: CursorWrapper, refused: Sequence[Change]) -> tuple[He
 
 _COUNT = f"""
     WITH delta AS (
-        SELECT * FROM unnest(%s::bigint[], %s::int[], %s::int[], %s::int[]) AS delta (id, succeeded, failed, unknown)
+        SELECT * FROM unnest(%s::bigint[], %s::int[], %s::int[], %s::int[], %s::numeric[])
+            AS delta (id, succeeded, failed, unknown, spent)
     ), locked AS (
         SELECT batch.id FROM batches_batch AS batch JOIN delta USING (id) ORDER BY batch.id FOR NO KEY UPDATE OF batch
     )
@@ -148,6 +191,7 @@ _COUNT = f"""
        SET succeeded = batch.succeeded + delta.succeeded,
            failed = batch.failed + delta.failed,
            unknown = batch.unknown + delta.unknown,
+           spent = LEAST(batch.spent, {MOST_SPENT} - delta.spent) + delta.spent,
            status = CASE WHEN batch.status = 'failed' AND batch.error = '' AND delta.succeeded > 0
                          THEN 'completed' ELSE batch.status END
       FROM delta JOIN locked USING (id)
@@ -156,9 +200,15 @@ _COUNT = f"""
 """
 
 
-def count(cursor: CursorWrapper, applied: Sequence[Change], healed: Healed) -> list[BatchFacts]:
-    """Move the batches' counters by what was written; returns their facts after it."""
+def count(
+    cursor: CursorWrapper, applied: Sequence[Change], healed: Healed, settled: Sequence[Change] = ()
+) -> list[BatchFacts]:
+    """Move the batches' counters and costs by what was written; returns their facts after it."""
     succeeded, failed, unknown = Counter[int](), Counter[int](), Counter[int]()
+    spent: dict[int, Decimal] = {}
+    for change in (*applied, *settled):
+        if change.cost is not None:
+            spent[change.batch_id] = spent.get(change.batch_id, Decimal(0)) + change.cost
     for (batch_id, _), number in healed.items():
         succeeded[batch_id] += number
         unknown[batch_id] -= number
@@ -170,11 +220,11 @@ def count(cursor: CursorWrapper, applied: Sequence[Change], healed: Healed) -> l
                 failed[change.batch_id] += 1
             case ItemStatus.UNKNOWN:
                 unknown[change.batch_id] += 1
-    batches = sorted({*succeeded, *failed, *unknown})
+    batches = sorted({*succeeded, *failed, *unknown, *spent})
     if not batches:
         return []
     columns = [[counter[batch] for batch in batches] for counter in (succeeded, failed, unknown)]
-    cursor.execute(_COUNT, [batches, *columns])
+    cursor.execute(_COUNT, [batches, *columns, [spent.get(batch, Decimal(0)) for batch in batches]])
     return [BatchFacts(*row) for row in cursor.fetchall()]
 
 
@@ -208,7 +258,8 @@ def write_errors(cursor: CursorWrapper, applied: Sequence[Change]) -> None:
 _WRITE_HISTOGRAMS = """
     INSERT INTO batches_batchhistogram (batch_id, measure, bucket, count)
     SELECT * FROM unnest(%s::bigint[], %s::text[], %s::int[], %s::bigint[])
-    ON CONFLICT (batch_id, measure, bucket) DO UPDATE SET count = batches_batchhistogram.count + EXCLUDED.count
+    ON CONFLICT (batch_id, measure, bucket) DO UPDATE
+       SET count = LEAST(batches_batchhistogram.count, 9223372036854775807 - EXCLUDED.count) + EXCLUDED.count
 """
 
 
@@ -251,12 +302,21 @@ def write_histograms(
 
 def measure_of(unit: str, simulated: bool) -> str:
     """The measure that counts a billed unit, or one that the sandbox would have billed."""
-    return f"{'simulated' if simulated else 'used'}:{unit}"
+    return f"{SIMULATED if simulated else 'used:'}{unit}"
+
+
+def measure_of_cost(simulated: bool) -> str:
+    """The measure that adds up costs, in :data:`providers.prices.PARTS`, or what the sandbox's calls would cost."""
+    return "spent:simulated" if simulated else "spent"
 
 
 def _count_used(counted: Counter[tuple[int, str, int]], change: Change, day: int) -> None:
     for unit, number in change.used.items():
         counted[change.batch_id, measure_of(unit, change.simulated), day] += number
+    if change.cost is not None:
+        counted[change.batch_id, measure_of_cost(change.simulated), day] += int(change.cost * PARTS)
+    elif change.used:
+        counted[change.batch_id, "unpriced", day] += 1
     if change.waited_ms:
         counted[change.batch_id, "waited_sum", 0] += change.waited_ms
 

@@ -144,7 +144,7 @@ def write(group: Sequence[Change]) -> list[BatchFacts]:
         with transaction.atomic(), connection.cursor() as cursor:
             applied, refused = statements.write_items(cursor, group)
             healed, settled = statements.settle_unknown(cursor, refused)
-            facts = statements.count(cursor, applied, healed)
+            facts = statements.count(cursor, applied, healed, settled)
             statements.write_errors(cursor, applied)
             statements.write_histograms(cursor, applied, healed, settled)
             statements.close_accounts(cursor, group)

@@ -73,6 +73,10 @@ def test_items_come_in_order_and_in_pages(client: Client, submit: Submit) -> Non
         "durationMs": None,
         "finishedAt": None,
         "filename": "57.jpg",
+        "provider": None,
+        "tokens": None,
+        "segments": None,
+        "cost": None,
     }
 
 

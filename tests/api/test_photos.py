@@ -233,6 +233,7 @@ def test_status_while_running(client: Client, submit: Submit) -> None:
         "cancelledImages": 0,
         "progress": 0.75,
         "mode": "fast",
+        "spent": "0.000000",
         "completedAt": None,
     }
 
@@ -256,6 +257,10 @@ def test_results_are_those_that_succeeded(client: Client) -> None:
                 **RATING,
                 "inputTags": ["wedding", "ceremony"],
                 "metadata": {"camera": "Nikon", "iso": 400},
+                "provider": None,
+                "tokens": None,
+                "segments": None,
+                "cost": None,
             }
         ],
         "totalImages": 2,

@@ -6,6 +6,7 @@ import uuid
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -105,6 +106,8 @@ def assert_counters(batch: Batch, **expected: int) -> None:
     rows = Counter(Item.objects.filter(batch=batch).values_list("status", flat=True))
     assert counters == {name: rows[name] for name in counters}, "counters differ from rows"
     assert counters == {name: expected.get(name, 0) for name in counters}
+    costs = Item.objects.filter(batch=batch).values_list("cost", flat=True)
+    assert batch.spent == sum((cost or 0 for cost in costs), Decimal(0)), "the batch spent what its items did not"
 
 
 def assert_counters_are_exact(batches: Sequence[Batch]) -> None:

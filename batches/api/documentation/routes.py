@@ -33,6 +33,15 @@ BATCH: dict[str, Any] = {
     "total_items": 100,
     "processed_items": 45,
     "failed_items": 2,
+    "spent": "0.151875",
+}
+TOKENS = {"input": 1204, "output": 187}
+ITEM_COST = {"amount": "0.003375", "charge": "0.00675", "currency": Maybe("USD"), "simulated": False}
+BILLED = {
+    "provider": Maybe("openai-gpt-5"),
+    "tokens": Maybe(TOKENS),
+    "segments": Maybe(1),
+    "cost": Maybe(ITEM_COST),
 }
 COUNTS = {"total": 100, "pending": 55, "completed": 43, "failed": 2, "cancelled": 0, "unknown": 0}
 RESULT = {
@@ -43,6 +52,9 @@ RESULT = {
     "durationMs": 1250,
     "qualityScore": 0.95,
     "createdAt": "2025-12-20T10:05:00.000Z",
+    "provider": "openai-gpt-5",
+    "tokens": TOKENS,
+    "cost": ITEM_COST,
 }
 SUMMARY = {
     "total": 100,
@@ -79,7 +91,13 @@ VISUALIZATION = {
     },
     "timeline": [{"at": AT, "processed": 45, "progress": 45}],
 }
-COST = {"amount": "0.431600", "simulatedAmount": "0.000000", "currency": "USD", "pricesAsOf": "2026-11-21"}
+COST = {
+    "amount": "0.431600",
+    "simulatedAmount": "0.000000",
+    "charge": "0.863200",
+    "currency": "USD",
+    "pricesAsOf": Maybe("2026-11-21"),
+}
 ANALYTICS = {
     "batchId": BATCH_ID,
     "status": "processing",
@@ -126,6 +144,7 @@ PHOTO_STATUS = {
     "cancelledImages": 0,
     "progress": 0.523,
     "mode": "fast",
+    "spent": "1.765125",
     "createdAt": "2025-11-18T10:30:00.000Z",
     "startedAt": Maybe("2025-11-18T10:30:01.000Z"),
     "completedAt": Maybe("2025-11-18T10:45:23.000Z"),
@@ -143,6 +162,7 @@ PHOTO_RESULTS = {
             "tags": Maybe(["ceremony", "emotional", "hero"]),
             "inputTags": ["wedding", "ceremony"],
             "metadata": Free({"camera": "Nikon"}),
+            **BILLED,
         }
     ],
     "totalImages": 1000,
@@ -160,6 +180,7 @@ ITEM = {
     "durationMs": Maybe(1250),
     "dueAt": AT,
     "finishedAt": Maybe(AT),
+    **BILLED,
 }
 ERROR = {
     "itemId": "img7",
@@ -388,8 +409,21 @@ DESCRIPTIONS: dict[str, Description] = {
     "POST /api/batch/{batch_id}/retry": Description(
         summary="Run the failed items again",
         tag=BATCHES,
+        body=bodies.RETRY,
+        body_example={"positions": [0, 17]},
+        body_required=False,
         answers={200: {"success": True, "retried": 2}},
-        statuses=(409,),
+        statuses=(400, 409),
+        details="Without `positions`, all of them.",
+    ),
+    "PATCH /api/batch/{batch_id}": Description(
+        summary="Change how a batch runs, while it runs",
+        tag=BATCHES,
+        body=bodies.CHANGES,
+        body_example={"rateLimit": 600, "priority": "high"},
+        answers={200: {"success": True, "batch": BATCH, "changed": ["priority", "rateLimit"]}},
+        statuses=(400, 409),
+        details="`null` takes a limit away. Calls under way end as they began.",
     ),
     "POST /api/files": Description(
         summary="Upload files",
