@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import connection, transaction
@@ -15,10 +15,10 @@ from batches import audit, events
 from batches.models import Batch
 from batches.problems import Conflict
 from batches.running.record_statements import DAY_SECONDS, TIMELINE_SECONDS, add_to_histograms
-from batches.states import BatchStatus, batch_sources
+from batches.states import FINAL_BATCH_STATUSES, BatchStatus, batch_sources
 from batches.submission import submit_batch
 
-__all__ = ["cancel", "cleanup_old_batches", "pause", "resume", "retry_failed", "start", "submit_batch"]
+__all__ = ["cancel", "change", "cleanup_old_batches", "pause", "resume", "retry_failed", "start", "submit_batch"]
 
 RETRY_CHUNK = 5_000
 UNFINISHED: dict[str, Any] = {"finish_due_at": None, "finish_claim": None, "finish_attempts": 0, "outcome": None}
@@ -66,14 +66,36 @@ def _move(
     return batch
 
 
-def retry_failed(batch: Batch, *, actor_id: int | None) -> int:
+CHANGEABLE = frozenset({"rate_limit", "concurrency", "priority"})
+"""How a batch runs, which may change while it does: workers and dispatcher read it anew every few seconds."""
+
+
+def change(batch: Batch, changes: Mapping[str, Any], *, actor_id: int | None) -> Batch:
+    """Change how a batch runs from now on; calls under way end as they began. ``None`` means no limit of our own.
+
+    Raises :class:`Conflict` when the batch is final.
+    """
+    if unknown := changes.keys() - CHANGEABLE:
+        raise ValueError(f"Not to be changed: {', '.join(sorted(unknown))}.")
+    with transaction.atomic():
+        open_batches = Batch.objects.filter(pk=batch.pk, deleted_at=None).exclude(status__in=FINAL_BATCH_STATUSES)
+        changed = open_batches.update(**changes) if changes else open_batches.exists()
+        batch.refresh_from_db()
+        if not changed:
+            raise Conflict(f"The batch is {batch.status}: nothing runs that could run differently.")
+        if changes:
+            audit.record("change", batch, actor_id=actor_id, **changes)
+    return batch
+
+
+def retry_failed(batch: Batch, *, actor_id: int | None, positions: Sequence[int] | None = None) -> int:
     """Run a batch's failed items again, with a fresh retry window, and return how many.
 
-    Items and counters move together in chunks, so at any moment they agree; the batch is reopened with the first
-    chunk. Raises :class:`Conflict` for a cancelled or pending batch.
+    ``positions``: only those of them. Items and counters move together in chunks, so at any moment they agree; the
+    batch is reopened with the first chunk. Raises :class:`Conflict` for a cancelled or pending batch.
     """
     moved = 0
-    while count := _retry_chunk(batch, actor_id):
+    while count := _retry_chunk(batch, actor_id, positions):
         moved += count
     batch.refresh_from_db()
     if moved:
@@ -84,7 +106,7 @@ def retry_failed(batch: Batch, *, actor_id: int | None) -> int:
 _RETRY_CHUNK_SQL = """
     WITH chosen AS (
         SELECT id, error_category FROM batches_item
-         WHERE batch_id = %s AND status = 'failed' ORDER BY id LIMIT %s FOR UPDATE
+         WHERE batch_id = %s AND status = 'failed' {these} ORDER BY id LIMIT %s FOR UPDATE
     ), moved AS (
       UPDATE batches_item AS item
        SET status = 'pending', due_at = clock_timestamp(), attempts = 0, failures = 0, deaths = 0,
@@ -96,10 +118,17 @@ _RETRY_CHUNK_SQL = """
 """
 
 
+_RETRY_ALL_SQL = _RETRY_CHUNK_SQL.format(these="")
+_RETRY_SOME_SQL = _RETRY_CHUNK_SQL.format(these="AND position = ANY(%s)")
+
+
 @transaction.atomic
-def _retry_chunk(batch: Batch, actor_id: int | None) -> int:
+def _retry_chunk(batch: Batch, actor_id: int | None, positions: Sequence[int] | None) -> int:
     with connection.cursor() as cursor:
-        cursor.execute(_RETRY_CHUNK_SQL, [batch.pk, RETRY_CHUNK])
+        if positions is None:
+            cursor.execute(_RETRY_ALL_SQL, [batch.pk, RETRY_CHUNK])
+        else:
+            cursor.execute(_RETRY_SOME_SQL, [batch.pk, list(positions), RETRY_CHUNK])
         by_category: dict[str, int] = dict(cursor.fetchall())
     moved = sum(by_category.values())
     sources = [BatchStatus.RUNNING, BatchStatus.PAUSED, *batch_sources(BatchStatus.RUNNING)]

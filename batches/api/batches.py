@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from batches import services
 from batches.api.analytics import analytics
-from batches.api.base import BatchView, choice_of, page_of
+from batches.api.base import BatchView, body_of, choice_of, page_of, user_id
 from batches.api.shapes import (
     batch_shape,
     error_shape,
@@ -26,6 +26,7 @@ from batches.models import Batch, Item
 from batches.operations import sms
 from batches.result_files import result_files
 from batches.states import ItemStatus
+from batches.steering import read_changes, read_positions
 from batches.visibility import error_visible_to, errors_visible_to
 from providers.base import ErrorCategory
 
@@ -40,6 +41,14 @@ class BatchDetailView(BatchView):
         batch = self.batch(request, batch_id)
         body: dict[str, Any] = {"success": True, "batch": batch_shape(batch)}
         return Response(body | sms_shape(batch) if batch.operation == sms.NAME else body)
+
+    def patch(self, request: Request, batch_id: str) -> Response:
+        """Change its rate, concurrency or priority while it runs, or 409 when it is final."""
+        batch = self.batch(request, batch_id)
+        changes = read_changes(body_of(request))
+        batch = services.change(batch, changes, actor_id=user_id(request))
+        changed = sorted(set(body_of(request)))
+        return Response({"success": True, "batch": batch_shape(batch), "changed": changed})
 
 
 class BatchResultsView(BatchView):
@@ -168,6 +177,8 @@ class RetryView(BatchView):
     """``POST /api/batch/{id}/retry``."""
 
     def post(self, request: Request, batch_id: str) -> Response:
-        """Run the failed items again."""
-        retried = services.retry_failed(self.batch(request, batch_id), actor_id=request.user.pk)
+        """Run the failed items again, or those of them that ``positions`` names."""
+        batch = self.batch(request, batch_id)
+        positions = read_positions(body_of(request))
+        retried = services.retry_failed(batch, actor_id=user_id(request), positions=positions)
         return Response({"success": True, "retried": retried})

@@ -16,7 +16,6 @@ from django.views.decorators.http import require_POST, require_safe
 
 from batches import services
 from batches.models import Batch, Item
-from batches.pages.policy import own_content_only
 from batches.pages.presentation import card, error_groups, item_row, verbs
 from batches.problems import Conflict
 from batches.querysets import BatchQuerySet
@@ -30,7 +29,6 @@ BATCHES_PER_PAGE = 50
 ITEMS_PER_PAGE = 50
 
 
-@own_content_only
 @require_safe
 @login_required
 def batch_list(request: HttpRequest) -> HttpResponse:
@@ -41,7 +39,6 @@ def batch_list(request: HttpRequest) -> HttpResponse:
     return render(request, "pages/batch_list.html", {"page": page, "cards": [card(batch, now) for batch in page]})
 
 
-@own_content_only
 @require_safe
 @login_required
 def batch_detail(request: HttpRequest, public_id: str) -> HttpResponse:
@@ -59,7 +56,6 @@ def batch_detail(request: HttpRequest, public_id: str) -> HttpResponse:
     return render(request, "pages/batch_detail.html", context)
 
 
-@own_content_only
 @require_POST
 @login_required
 def batch_verb(request: HttpRequest, public_id: str, verb: str) -> HttpResponse:

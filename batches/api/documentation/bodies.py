@@ -7,6 +7,7 @@ from typing import Any
 from batches.api.documentation.descriptions import Schema
 from batches.operations.batch_options import DESCRIPTION_LENGTH, LARGEST_CONCURRENCY, LONGEST_TIMEOUT_MS, NAME_LENGTH
 from batches.states import Priority, Scope
+from batches.steering import MOST_POSITIONS
 
 TEXT: Schema = {"type": "string"}
 FREE: Schema = {"type": "object", "additionalProperties": True}
@@ -96,6 +97,23 @@ CREATE: Schema = {
     "description": "Beside these, the operation's own fields: see GET /api/operations. Others are refused by name.",
 }
 CLEANUP = body([], daysToKeep={"type": "integer", "minimum": 0, "maximum": 36_500})
+CHANGES: Schema = body(
+    [],
+    rateLimit={"type": ["number", "null"], "exclusiveMinimum": 0, "description": "Calls a minute."},
+    concurrency={"type": ["integer", "null"], "minimum": 1, "maximum": LARGEST_CONCURRENCY},
+    batchSize={"type": ["integer", "null"], "minimum": 1, "maximum": LARGEST_CONCURRENCY, "description": "The same."},
+    priority={"type": "string", "enum": Priority.values},
+) | {"minProperties": 1}
+RETRY = body(
+    [],
+    positions={
+        "type": "array",
+        "items": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
+        "minItems": 1,
+        "maxItems": MOST_POSITIONS,
+        "description": "Which items, by their position.",
+    },
+)
 KEY = body(
     ["name"],
     name={"type": "string", "minLength": 1, "maxLength": 100},
