@@ -15,10 +15,11 @@ from typing import IO
 
 from django.core.files.storage import default_storage
 from django.db import InterfaceError, OperationalError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from batches.files import stored_path
+from batches.files import FileMissing, stored_path
+from batches.local_copies import copies
 from batches.models import Batch, StoredFile
 from batches.notifications import notify_settled
 from batches.operations import Operation, get_operation
@@ -90,21 +91,45 @@ def _lines(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def load_chunk() -> int:
-    """Load one chunk of the batch that has waited longest; returns how many items, 0 when there is nothing to load."""
+    """Load one chunk of the batch that has waited longest; returns how many items, 0 when there is nothing to load.
+
+    A file in a storage far away is fetched first, once and beside the loading of others.
+    """
+    for batch in _unloaded().order_by("source_position", "id"):
+        try:
+            if not _is_near(batch):
+                continue
+        except (OSError, FileMissing) as error:
+            return _load_next(batch.pk, fetching=error) or 0
+        loaded = _load_next(batch.pk)
+        if loaded is not None:
+            return loaded
+    return 0
+
+
+def _unloaded() -> QuerySet[Batch]:
+    has_source = Q(source__isnull=False) | Q(source_cursor__isnull=False)
+    return Batch.objects.select_related("source").filter(has_source, loaded_at__isnull=True)
+
+
+def _is_near(batch: Batch) -> bool:
+    return batch.source is None or batch.is_final or copies.is_near(batch.owner_id, batch.source.public_id)
+
+
+def _load_next(batch_id: int, fetching: Exception | None = None) -> int | None:
+    """Load the next chunk of a batch; None when another process is at it. ``fetching``: why it cannot be."""
     with transaction.atomic():
-        unloaded = Q(source__isnull=False) | Q(source_cursor__isnull=False)
-        waiting = Batch.objects.select_for_update(skip_locked=True, of=("self",)).filter(
-            unloaded, loaded_at__isnull=True
-        )
-        batch = waiting.select_related("source").order_by("source_position", "id").first()
+        batch = _unloaded().select_for_update(skip_locked=True, of=("self",)).filter(pk=batch_id).first()
         if batch is None:
-            return 0
+            return None
         if batch.is_final:
             _end(batch, total=batch.source_position)
             return 0
         try:
+            if fetching is not None:
+                raise fetching
             return _load(batch) if batch.source_cursor is None else _load_page(batch)
-        except (OSError, InvalidInput, SourceFailed) as error:
+        except (OSError, FileMissing, InvalidInput, SourceFailed) as error:
             logger.error("Batch %s: its source cannot be read any more: %s", batch.public_id, type(error).__name__)
             _fail(batch)
             return 0
@@ -112,7 +137,7 @@ def load_chunk() -> int:
 
 def _load(batch: Batch) -> int:
     assert batch.source is not None  # noqa: S101 - the query asked for it
-    with default_storage.open(stored_path(batch.owner_id, batch.source.public_id)) as file:
+    with copies.open(batch.owner_id, batch.source.public_id) as file:
         file.seek(batch.source_offset)
         lines = list(islice(_lines(file), CHUNK_LINES))
         offset = file.tell()
@@ -159,6 +184,8 @@ def _next_page(batch: Batch) -> ItemPage:
 
 def _end(batch: Batch, *, total: int) -> None:
     Batch.objects.filter(pk=batch.pk).update(loaded_at=Now(), total=total)
+    if batch.source is not None:
+        copies.forget(batch.owner_id, batch.source.public_id)
 
 
 def _fail(batch: Batch) -> None:

@@ -7,6 +7,7 @@ import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -39,6 +40,47 @@ class LocalCopies:
         self._copies: OrderedDict[tuple[int, str], IO[bytes]] = OrderedDict()
         self._lock = threading.Lock()
         self._fetching: dict[tuple[int, str], threading.Lock] = {}
+        self._coming: dict[tuple[int, str], Future[None]] = {}
+
+    def is_near(self, owner_id: int, public_id: str) -> bool:
+        """Whether :meth:`open` has nothing to fetch; otherwise a thread begins to fetch it, for who asks again later.
+
+        Raises what that fetch raised, :class:`FileMissing` for one, and fetches anew when it is asked once more.
+        """
+        if _storage_is_folder():
+            return True
+        name = (owner_id, public_id)
+        with self._lock:
+            coming = self._coming.pop(name, None)
+            if coming is None and name in self._copies:
+                return True
+            if coming is None or not coming.done():
+                self._coming[name] = coming or self._begin(name)
+                return False
+        coming.result()
+        return True
+
+    def _begin(self, name: tuple[int, str]) -> Future[None]:
+        coming: Future[None] = Future()
+
+        def fetch() -> None:
+            try:
+                self.open(*name).close()
+            except BaseException as error:
+                coming.set_exception(error)
+            else:
+                coming.set_result(None)
+
+        threading.Thread(target=fetch, name="fetch", daemon=True).start()
+        return coming
+
+    def forget(self, owner_id: int, public_id: str) -> None:
+        """Give the room of a copy back that nobody will ask for again; who has it open may read on."""
+        with self._lock:
+            copy = self._copies.pop((owner_id, public_id), None)
+            self._fetching.pop((owner_id, public_id), None)
+        if copy is not None:
+            copy.close()
 
     def open(self, owner_id: int, public_id: str) -> IO[bytes]:
         """The file, open for reading and seeking; the caller closes it. Raises :class:`FileMissing`."""
@@ -80,6 +122,14 @@ class LocalCopies:
 
 
 copies = LocalCopies()
+
+
+def _storage_is_folder() -> bool:
+    try:
+        default_storage.path("file")
+    except NotImplementedError:
+        return False
+    return True
 
 
 def _path_in_folder(owner_id: int, public_id: str) -> Path | None:

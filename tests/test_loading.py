@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.base import ContentFile
+from django.core.files.storage import Storage
 from django.db import connection
 
 from batches import loading, services
 from batches.dispatching.settle import settle, sweep_cancelled
 from batches.files import Upload, check_lines, store_uploads
+from batches.local_copies import LocalCopies
 from batches.models import Batch, Item, StoredFile
 from batches.operations.rate_photos import build_photo_batch
 from batches.problems import InvalidInput
@@ -174,6 +178,97 @@ def test_two_loaders_never_take_the_same_chunk(alice: User) -> None:
 
     assert load_all() == [5]
     assert Item.objects.count() == 5
+
+
+class FarStorage(Storage):
+    """It has no paths, and hands out whole files."""
+
+    files: ClassVar[dict[str, bytes]] = {}
+    fetched: ClassVar[list[str]] = []
+    gate = threading.Event()
+
+    def _open(self, name: str, mode: str = "rb") -> ContentFile[bytes]:
+        self.fetched.append(name)
+        assert not connection.in_atomic_block, "a fetch holds up a transaction"
+        assert self.gate.wait(10)
+        if name not in self.files:
+            raise FileNotFoundError(name)
+        return ContentFile(self.files[name])
+
+    def _save(self, name: str, content: Any) -> str:
+        self.files[name] = content.read()
+        return name
+
+    def exists(self, name: str) -> bool:
+        return name in self.files
+
+    def delete(self, name: str) -> None:
+        self.files.pop(name, None)
+
+
+@pytest.fixture
+def far(settings: Any, monkeypatch: pytest.MonkeyPatch) -> type[FarStorage]:
+    backend = {"BACKEND": f"{FarStorage.__module__}.FarStorage"}
+    settings.STORAGES = {**settings.STORAGES, "default": backend}
+    monkeypatch.setattr(loading, "copies", LocalCopies())
+    FarStorage.files.clear()
+    FarStorage.fetched.clear()
+    FarStorage.gate.set()
+    return FarStorage
+
+
+def load_until_nothing_comes(batch: Batch) -> None:
+    """As the dispatcher does: it asks again and again."""
+    deadline = time.monotonic() + 10
+    while not Batch.objects.filter(pk=batch.pk, loaded_at__isnull=False).exists():
+        assert time.monotonic() < deadline
+        loading.load_chunk()
+
+
+def test_a_list_in_a_storage_far_away_is_fetched_once_for_all_its_chunks(
+    alice: User, far: type[FarStorage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = submit(alice, store(alice, *(image(number) for number in range(45))))
+    far.fetched.clear()  # it was read to its end when it was checked
+    while not loading.load_chunk():
+        pass
+    monkeypatch.setattr(loading, "copies", LocalCopies())  # a new dispatcher goes on where that one stood
+
+    load_until_nothing_comes(batch)
+
+    assert len(far.fetched) == 2
+    keys = list(batch.items.order_by("position").values_list("key", flat=True))
+    assert keys == [f"image-{number}" for number in range(45)]
+    assert not loading.copies._copies  # the room is given back
+
+
+def test_while_a_list_is_fetched_others_are_loaded(alice: User, far: type[FarStorage], settings: Any) -> None:
+    slow = submit(alice, store(alice, image(1)))
+    far.gate.clear()
+    assert loading.load_chunk() == 0  # it is on its way
+    page = Batch.objects.create(
+        owner=alice, operation="rate_photos", channel="ai", status="cancelled", completed_at=slow.created_at,
+        source_cursor={}, total=1,
+    )  # fmt: skip
+
+    loading.load_chunk()
+
+    page.refresh_from_db()
+    assert page.loaded_at is not None
+    far.gate.set()
+    load_until_nothing_comes(slow)
+    assert slow.items.count() == 1
+
+
+def test_a_list_that_vanishes_from_a_storage_far_away_fails_the_batch(alice: User, far: type[FarStorage]) -> None:
+    stored = store(alice, image(1))
+    batch = submit(alice, stored)
+    stored.content.delete(save=False)
+
+    load_until_nothing_comes(batch)
+
+    batch.refresh_from_db()
+    assert batch.status == "failed"
 
 
 def test_an_upload_that_says_it_is_a_list_may_be_large(settings: Any) -> None:
