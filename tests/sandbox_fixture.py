@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +16,13 @@ from typing import Any
 import pytest
 
 START_SECONDS = 20.0
+DEFAULT_BATCHES = {
+    "seconds": 3.0,
+    "line_faults": {},
+    "create_faults": [],
+    "download_bytes_per_second": None,
+    "download_cuts": 0,
+}
 
 
 class SandboxServer:
@@ -42,12 +50,24 @@ class SandboxServer:
         """When the sandbox itself stood still."""
         return [(began, ended) for began, ended in self._call("GET", "/_sandbox/stalls")]
 
+    def batches(self) -> list[dict[str, Any]]:
+        """Every batch that was made since the last :meth:`clear`, with its marker and its counts."""
+        made: list[dict[str, Any]] = self._call("GET", "/_sandbox/batches")
+        return made
+
+    def billed(self) -> Counter[str]:
+        """How often each line of a batch was answered, and so paid for, by its id."""
+        answered = (entry for entry in self.log() if entry["accepted"] and entry["path"].endswith("/lines"))
+        return Counter(entry["reference"] for entry in answered)
+
     def clear(self) -> None:
         self._call("DELETE", "/_sandbox/log")
+        self._call("DELETE", "/_sandbox/batches")
 
     def reset(self) -> None:
         """No latency, no limits, no faults, an empty log."""
         self.configure(latency_ms=0, jitter_ms=0, requests_per_minute=None, error_rates={}, permanent_error_rate=0)
+        self.configure(batches=DEFAULT_BATCHES)
         self.clear()
 
     def _call(self, method: str, path: str, content: Any = None) -> Any:

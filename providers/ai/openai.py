@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from providers.ai.chat import ChatAdapter, Ending, Reading, place
+from providers.ai.batches.openai import OpenAIBatches
+from providers.ai.chat import Ending, Reading, place
 from providers.base import ChatRequest, ErrorCategory, Image
 from providers.http import Verdict, refined
 
@@ -25,8 +26,8 @@ CONTENT_CODES = frozenset({"content_filter", "content_policy_violation", "modera
 ENDINGS = {"length": Ending.CUT, "content_filter": Ending.REFUSED}
 
 
-class OpenAI(ChatAdapter):
-    """Chat with vision and structured output."""
+class OpenAI(OpenAIBatches):
+    """Chat with vision and structured output, one at a time or in batches."""
 
     def headers(self, key: str) -> Mapping[str, str]:
         return {"Authorization": f"Bearer {key}"}

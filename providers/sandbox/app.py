@@ -10,10 +10,14 @@ import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, parse_qsl
 
 from providers.sandbox.anthropic import Messages
+from providers.sandbox.batches.openai import OpenAIBatches
+from providers.sandbox.batches.surface import BatchSurface, House
+from providers.sandbox.batches.transfer import send_files, spool
 from providers.sandbox.chat import Chat
 from providers.sandbox.configuration import (
     PERMANENT,
@@ -67,8 +71,11 @@ class Sandbox:
         self.journal = Journal()
         self._limiter = RateLimiter()
         self._stalls = Stalls()
+        self._house = House(configuration.batches, lambda: self.journal)
+        chat = Chat()
         self._dialects: tuple[tuple[str, Dialect], ...] = (  # by the path with the alias in front; the first that fits
-            (r"/chat/completions\Z", Chat()),
+            (r"/chat/completions\Z", chat),
+            (r"/v1/(batches|files)(/|\Z)", OpenAIBatches(self._house, chat)),
             (r"^/vonage[^/]*/v1/messages\Z", VonageMessages()),
             (r"/v1/messages\Z", Messages()),
             (r":generateContent\Z", GenerateContent()),
@@ -99,37 +106,67 @@ class Sandbox:
             dialect = next((each for pattern, each in self._dialects if re.search(pattern, path)), None)
             alias = first if own_path != path else dialect.name if dialect else None
             known = (alias if dialect else None, own_path, dialect)
-            if len(self._routes) < REMEMBERED_PATHS:
+            # The paths of batches hold their ids, and are never the same.
+            if len(self._routes) < REMEMBERED_PATHS and not isinstance(dialect, BatchSurface):
                 self._routes[path] = known
         return known
 
     async def _provide(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = self._route(scope["path"])
+        if not isinstance(route[2], BatchSurface):
+            await self._converse(scope, receive, send, route)
+            return
+        upload = self._house.files.place()
+        try:
+            await self._converse(scope, receive, send, route, upload)
+        finally:
+            upload.unlink(missing_ok=True)
+
+    async def _converse(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        route: tuple[str | None, str, Dialect | None],
+        upload: Path | None = None,
+    ) -> None:
+        """Hear one request and answer it; ``upload``: where its body is put, else it is kept in memory."""
         at = time.time()
         started = time.monotonic()
         path: str = scope["path"]
-        alias, own_path, dialect = self._route(path)
+        alias, own_path, dialect = route
         journal = self.journal
-        body = await _read_body(receive)
+        body = await _read_body(receive) if upload is None else await spool(receive, upload)
         if body is None or dialect is None:
             entry = journal.open(at, path, provider=alias)
             if body is not None:
                 journal.answered(entry, 404)
                 await _answer(send, Answer.of(404, {"error": {"message": "Not found", "code": "not_found"}}))
             return
-        call = dialect.read(Request(scope["method"], own_path, dict(scope["headers"]), body))
+        request = Request(scope["method"], own_path, dict(scope["headers"]), body)
+        if upload is not None:
+            request.alias = alias or ""
+            request.query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
+            request.upload = upload
+        call = dialect.read(request)
         entry = journal.open(at, path, provider=alias, reference=call.reference, to=call.to, image=call.image)
         visit = Visit(dialect, call, journal, entry, started)
         transport: asyncio.Transport = scope["extensions"][TRANSPORT]
         answer = call.refusal or self._limit(alias or "", dialect, started) or await self._behave(visit, transport)
-        if answer is None or transport.is_closing():
+        if answer is not None and answer.fault == "cut":
+            transport.abort()
+        if answer is None or answer.fault is not None or transport.is_closing():
             await _until_hung_up(receive)
             return
         journal.answered(entry, answer.status)
-        await _answer(send, answer)
+        if answer.files:
+            await send_files(send, transport, answer, self.configuration.batches)
+        else:
+            await _answer(send, answer)
 
     def _limit(self, alias: str, dialect: Dialect, now: float) -> Answer | None:
         limit = self.configuration.requests_per_minute
-        if limit is None:
+        if limit is None or isinstance(dialect, BatchSurface):  # batches have limits of their own
             return None
         wait = self._limiter.seconds_to_wait(alias, limit, now)
         if not wait:
@@ -173,6 +210,11 @@ class Sandbox:
                 await _answer(send, Answer.of(200, self._stalls.as_list()))
             case "DELETE", "/_sandbox/log":
                 self.journal = Journal()
+                await _answer(send, Answer(204, b""))
+            case "GET", "/_sandbox/batches":
+                await _answer(send, Answer.of(200, self._house.as_list()))
+            case "DELETE", "/_sandbox/batches":
+                self._house.clear()
                 await _answer(send, Answer(204, b""))
             case method, path:
                 await _answer(send, Answer.of(404, {"success": False, "error": f"There is no {method} {path}."}))

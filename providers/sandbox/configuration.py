@@ -7,6 +7,8 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
+from providers.sandbox.batches.settings import BatchSettings, problem_of
+
 SILENT_FAULTS = frozenset({"timeout", "disconnect"})
 FAULTS = SILENT_FAULTS | {"garbage"}
 PERMANENT = "permanent"
@@ -29,9 +31,10 @@ class Configuration:
         self.requests_per_minute: float | None = None
         self.error_rates: dict[str, float] = {}
         self.permanent_error_rate: float = 0
+        self.batches = BatchSettings()
 
     def as_dict(self) -> dict[str, Any]:
-        return dict(vars(self))
+        return {**vars(self), "batches": self.batches.as_dict()}
 
     def change(self, wanted: Any) -> None:
         """Take over new values; raises :class:`InvalidConfiguration` and changes nothing if one is wrong."""
@@ -43,6 +46,7 @@ class Configuration:
             "requests_per_minute": _requests_per_minute,
             "error_rates": _error_rates,
             "permanent_error_rate": _rate,
+            "batches": problem_of,
         }
         problems = []
         for name, value in wanted.items():
@@ -52,7 +56,8 @@ class Configuration:
                 problems.append({"path": name, "message": problem})
         if problems:
             raise InvalidConfiguration(problems)
-        vars(self).update(wanted)
+        self.batches.change(wanted.get("batches", {}))
+        vars(self).update({name: value for name, value in wanted.items() if name != "batches"})
 
     def draw_fault(self) -> str | None:
         """What goes wrong with this call: a fault, an HTTP status as text, ``permanent``, or nothing."""

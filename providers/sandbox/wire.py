@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 JSON_HEADER = (b"content-type", b"application/json")
@@ -11,12 +13,17 @@ JSON_HEADER = (b"content-type", b"application/json")
 
 @dataclass(slots=True)
 class Request:
-    """One HTTP request; ``path`` is without the alias in front."""
+    """One HTTP request; ``path`` is without the alias in front. ``upload``: the body, where it was put on disk."""
 
     method: str
     path: str
     headers: dict[bytes, bytes]
     body: bytes
+    alias: str = ""
+    query: Mapping[str, str] = field(default_factory=dict)
+    upload: Path | None = None
+    refusal: Any = None
+    """What was decided about it before anybody looked at it."""
 
     def header(self, name: bytes) -> str | None:
         value = self.headers.get(name)
@@ -25,15 +32,24 @@ class Request:
 
 @dataclass(slots=True)
 class Answer:
-    """One HTTP answer."""
+    """One HTTP answer; ``files``, where there are any, one after the other in place of the body.
+
+    ``fault``: ``silent`` or ``cut``, what is done instead of answering.
+    """
 
     status: int
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    files: tuple[Path, ...] = ()
+    fault: str | None = None
 
     @classmethod
     def of(cls, status: int, content: Any, *headers: tuple[bytes, bytes]) -> Answer:
         return cls(status, json.dumps(content).encode(), (JSON_HEADER, *headers))
+
+    @classmethod
+    def of_files(cls, *files: Path) -> Answer:
+        return cls(200, b"", ((b"content-type", b"application/octet-stream"),), files)
 
 
 @dataclass(slots=True)

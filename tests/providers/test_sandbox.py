@@ -15,7 +15,7 @@ import pytest
 
 from providers.sandbox.configuration import Configuration, InvalidConfiguration, RateLimiter
 from providers.sandbox.journal import Journal
-from tests.sandbox_fixture import SandboxServer
+from tests.sandbox_fixture import DEFAULT_BATCHES, SandboxServer
 
 CHAT = "/openai-gpt-5/v1/chat/completions"
 MESSAGES = "/twilio/2010-04-01/Accounts/AC1/Messages.json"
@@ -51,9 +51,21 @@ def test_the_configuration_is_answered_in_full_and_kept(sandbox: SandboxServer) 
         "error_rates": {"429": 0.1, "500": 0.05, "timeout": 0.01, "garbage": 0.01, "disconnect": 0.01},
         "permanent_error_rate": 0.2,
     }
-    assert sandbox.configure(**wanted) == wanted
-    assert sandbox.configure(requests_per_minute=None) == {**wanted, "requests_per_minute": None}
-    assert call(sandbox, "GET", "/_sandbox/config")[1] == {**wanted, "requests_per_minute": None}
+    everything = {**wanted, "batches": DEFAULT_BATCHES}
+    assert sandbox.configure(**wanted) == everything
+    assert sandbox.configure(requests_per_minute=None) == {**everything, "requests_per_minute": None}
+    assert call(sandbox, "GET", "/_sandbox/config")[1] == {**everything, "requests_per_minute": None}
+
+
+def test_settings_of_batches_are_changed_one_by_one(sandbox: SandboxServer) -> None:
+    sandbox.configure(batches={"seconds": 1})
+    changed = sandbox.configure(batches={"create_faults": ["cut"], "line_faults": {"failed": 0.5}})
+    assert changed["batches"] == {
+        **DEFAULT_BATCHES,
+        "seconds": 1,
+        "create_faults": ["cut"],
+        "line_faults": {"failed": 0.5},
+    }
 
 
 @pytest.mark.parametrize(
@@ -82,6 +94,15 @@ def test_the_configuration_is_answered_in_full_and_kept(sandbox: SandboxServer) 
         {"error_rates": {"500": 0.6, "429": 0.6}},
         {"permanent_error_rate": 2},
         {"permanent_error_rate": 0.1, "latency_ms": -1},
+        {"batches": None},
+        {"batches": {"hours": 1}},
+        {"batches": {"seconds": -1}},
+        {"batches": {"line_faults": {"nonsense": 0.1}}},
+        {"batches": {"line_faults": {"failed": 0.6, "missing": 0.6}}},
+        {"batches": {"create_faults": ["nonsense"]}},
+        {"batches": {"download_cuts": -1}},
+        {"batches": {"download_bytes_per_second": 0}},
+        {"latency_ms": 1, "batches": {"seconds": "1"}},
     ],
 )
 def test_a_wrong_configuration_changes_nothing(sandbox: SandboxServer, wanted: Any) -> None:
