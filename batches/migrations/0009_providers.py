@@ -153,6 +153,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='item',
+            index=models.Index(condition=models.Q(('status__in', ['failed', 'unknown'])), fields=['batch', 'position'], name='item_ended_badly'),
+        ),
+        migrations.AddIndex(
+            model_name='item',
             index=models.Index(condition=models.Q(('status', 'unknown')), fields=['attempt_id'], name='item_in_doubt'),
         ),
         migrations.CreateModel(

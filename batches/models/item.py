@@ -84,6 +84,12 @@ class Item(models.Model):
                 name="item_suspect",
                 condition=Q(status=ItemStatus.PENDING, deaths__gte=SUSPECT_DEATHS),
             ),
+            # What went wrong, on the pages: few of many, and written for those alone.
+            models.Index(
+                fields=["batch", "position"],
+                name="item_ended_badly",
+                condition=Q(status__in=[ItemStatus.FAILED, ItemStatus.UNKNOWN]),
+            ),
             # Accept, rescue and release: the items of a lease.
             models.Index(fields=["lease"], name="item_leased", condition=Q(lease__isnull=False)),
             # Delivery receipts: the item of a provider's message id.
