@@ -55,6 +55,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='batch',
+            name='item_cost',
+            field=models.DecimalField(blank=True, decimal_places=10, help_text='What an item of a batch with a budget is thought to cost at most, until some have.', max_digits=20, null=True),
+        ),
+        migrations.AddField(
+            model_name='batch',
             name='max_cost',
             field=models.DecimalField(blank=True, decimal_places=10, help_text='No call is begun once so much was spent.', max_digits=20, null=True),
         ),
@@ -66,7 +71,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='batch',
             name='when_unavailable',
-            field=models.CharField(db_default='wait', default='wait', help_text='While its provider is unavailable: wait or switch.', max_length=8),
+            field=models.CharField(db_default='wait', default='wait', help_text='While its provider is unavailable: wait, switch or fail.', max_length=8),
         ),
         migrations.AddField(
             model_name='item',
@@ -92,6 +97,16 @@ class Migration(migrations.Migration):
             model_name='item',
             name='used',
             field=models.JSONField(blank=True, help_text='What all its calls used, by the unit in which providers bill it.', null=True),
+        ),
+        migrations.AlterField(
+            model_name='lease',
+            name='provider',
+            field=models.CharField(blank=True, help_text="Who is called: its batch's own, or a fallback.", max_length=64),
+        ),
+        migrations.AddField(
+            model_name='lease',
+            name='probe',
+            field=models.BooleanField(db_default=False, default=False, help_text='It finds out whether its provider works again.'),
         ),
         migrations.AddField(
             model_name='provideraccount',
@@ -127,6 +142,11 @@ class Migration(migrations.Migration):
             model_name='provideraccount',
             name='requests_per_minute',
             field=models.FloatField(blank=True, help_text="As its answers' headers say.", null=True),
+        ),
+        migrations.AddField(
+            model_name='provideraccount',
+            name='tokens_per_call',
+            field=models.FloatField(blank=True, help_text='What a call used on average lately.', null=True),
         ),
         migrations.AddField(
             model_name='provideraccount',
