@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from django.contrib.auth.models import User
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import OperationalError
+from django.db.models.functions import Now
 
-from batches import finishing, loading, services
+from batches import finishing, loading, retention, services
 from batches.dispatching.settle import settle, sweep_cancelled
 from batches.files import file_content
 from batches.models import Batch, Notification, StoredFile
@@ -352,6 +354,24 @@ def test_a_result_replaces_the_one_of_the_same_name(alice: User) -> None:
     ]
     assert [file_content(alice.pk, one.public_id) for one in result_files(batch)] == [b"new", b"other"]
     assert sum(len(files) for _, _, files in _walk()) == 2
+
+
+@pytest.mark.parametrize("killed_before", ["_put_in_place", "discard_files"])
+def test_a_process_that_is_killed_while_it_keeps_a_result_leaves_nothing_that_nobody_finds(
+    alice: User, monkeypatch: pytest.MonkeyPatch, killed_before: str
+) -> None:
+    batch = submit(alice, 1)
+    store_result(batch, "report.csv", "text/csv", ContentFile(b"old"))
+    with monkeypatch.context() as patched, pytest.raises(ZeroDivisionError):
+        patched.setattr(f"batches.result_files.{killed_before}", lambda *_: 1 / 0)
+        store_result(batch, "report.csv", "text/csv", ContentFile(b"new"))
+
+    (kept,) = result_files(batch)
+    assert file_content(alice.pk, kept.public_id) == (b"new" if killed_before == "discard_files" else b"old")
+    StoredFile.objects.update(created_at=Now() - timedelta(hours=2))
+    assert retention.sweep_orphaned_files() == 1
+    assert [name for _, _, files in _walk() for name in files] == [kept.public_id]
+    assert list(result_files(batch)) == [kept]
 
 
 def _walk() -> Iterator[Any]:
