@@ -89,7 +89,7 @@ class Recorder:
         """
         while True:
             try:
-                self._commit(group)
+                commit(group, self._on_recorded)
             except Exception as error:
                 logger.warning("Recording %d outcomes waits for the database: %s", len(group), type(error).__name__)
                 with suppress(Error):
@@ -98,22 +98,23 @@ class Recorder:
             else:
                 return
 
-    def _commit(self, group: Sequence[Change]) -> None:
-        """Write the group; on a data error halve it until the culprit stands alone, and fail only that one."""
-        try:
-            facts = write(group)
-        except Exception as error:
-            if is_fault_of_database(error):
-                raise
-            if len(group) > 1:
-                middle = len(group) // 2
-                self._commit(group[:middle])
-                self._commit(group[middle:])
-                return
-            logger.error("Item %d: the database refused its outcome: %s", group[0].item_id, type(error).__name__)
-            facts = write([unstorable(group[0])])
-        for fact in facts:
-            self._on_recorded(fact)
+
+def commit(group: Sequence[Change], tell: Callable[[BatchFacts], None]) -> None:
+    """Write the group; on a data error halve it until the culprit stands alone, and fail only that one."""
+    try:
+        facts = write(group)
+    except Exception as error:
+        if is_fault_of_database(error):
+            raise
+        if len(group) > 1:
+            middle = len(group) // 2
+            commit(group[:middle], tell)
+            commit(group[middle:], tell)
+            return
+        logger.error("Item %d: the database refused its outcome: %s", group[0].item_id, type(error).__name__)
+        facts = write([unstorable(group[0])])
+    for fact in facts:
+        tell(fact)
 
 
 def is_fault_of_database(error: Exception) -> bool:
