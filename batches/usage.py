@@ -1,7 +1,7 @@
 """What an owner used, by day and operation: from the histograms of their batches, and what is kept of deleted ones.
 
 No item row is read. A call is an attempt at an item; an item counts on the day on which it was final, and once more
-when it was run again and ended again. Of deleted batches items and calls are kept, but not what they cost.
+when it was run again and ended again. What is kept of deleted batches is the same sums: deleting changes nothing here.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from django.db import connection
 
 from batches.costs import Cost, cost_of
 from batches.models import Batch
+from batches.models.account import UNKNOWN_PROVIDER
 from batches.operations import get_operation, operation_names
 from batches.states import Channel
 
-_OF_OWNER = """
+OF_OWNER = """
     SELECT DATE '1970-01-01' + counted.bucket AS day, batch.operation, batch.provider, counted.measure,
            sum(counted.count)::bigint
       FROM batches_batchhistogram AS counted JOIN batches_batch AS batch ON batch.id = counted.batch_id
@@ -29,22 +30,31 @@ _OF_OWNER = """
 """
 
 _OF_DELETED = """
-    SELECT day, operation, items, failed, calls FROM batches_usage
+    SELECT day, operation, provider, items, failed, calls, spent, simulated, unpriced FROM batches_usage
      WHERE owner_id = %(owner)s AND day >= DATE '1970-01-01' + %(first)s AND day < DATE '1970-01-01' + %(end)s
 """
 
 _KEEP = """
-    INSERT INTO batches_usage (owner_id, operation, day, items, failed, calls)
-    SELECT batch.owner_id, batch.operation, DATE '1970-01-01' + counted.bucket AS day,
+    INSERT INTO batches_usage AS kept
+           (owner_id, operation, provider, day, items, failed, calls, spent, simulated, unpriced)
+    SELECT batch.owner_id, batch.operation, batch.provider, DATE '1970-01-01' + counted.bucket AS day,
            COALESCE(sum(counted.count) FILTER (WHERE counted.measure = 'ended'), 0)::bigint AS items,
            COALESCE(sum(counted.count) FILTER (WHERE counted.measure = 'ended_badly'), 0)::bigint AS failed,
-           COALESCE(sum(counted.count) FILTER (WHERE counted.measure = 'calls'), 0)::bigint AS calls
+           COALESCE(sum(counted.count) FILTER (WHERE counted.measure = 'calls'), 0)::bigint AS calls,
+           (sum(counted.count) FILTER (WHERE counted.measure = 'spent'))::bigint AS spent,
+           (sum(counted.count) FILTER (WHERE counted.measure = 'spent:simulated'))::bigint AS simulated,
+           COALESCE(sum(counted.count) FILTER (WHERE counted.measure = 'unpriced'), 0)::bigint AS unpriced
       FROM batches_batchhistogram AS counted JOIN batches_batch AS batch ON batch.id = counted.batch_id
-     WHERE counted.measure IN ('ended', 'ended_badly', 'calls') AND batch.id = %s GROUP BY 1, 2, 3
-    ON CONFLICT (owner_id, day, operation) DO UPDATE
-       SET items = batches_usage.items + EXCLUDED.items, failed = batches_usage.failed + EXCLUDED.failed,
-           calls = batches_usage.calls + EXCLUDED.calls
+     WHERE counted.measure IN ('ended', 'ended_badly', 'calls', 'spent', 'spent:simulated', 'unpriced')
+       AND batch.id = %s GROUP BY 1, 2, 3, 4
+    ON CONFLICT (owner_id, day, operation, provider) DO UPDATE
+       SET items = kept.items + EXCLUDED.items, failed = kept.failed + EXCLUDED.failed,
+           calls = kept.calls + EXCLUDED.calls, unpriced = kept.unpriced + EXCLUDED.unpriced,
+           spent = COALESCE(kept.spent + EXCLUDED.spent, kept.spent, EXCLUDED.spent),
+           simulated = COALESCE(kept.simulated + EXCLUDED.simulated, kept.simulated, EXCLUDED.simulated)
 """
+_KEPT = ("ended", "ended_badly", "calls", "spent", "spent:simulated", "unpriced")
+"""The measures that the columns of ``batches_usage`` keep, in the order of the statements above."""
 
 EPOCH = date(1970, 1, 1)
 
@@ -68,7 +78,7 @@ class Used:
 
 @dataclass(slots=True)
 class _Day:
-    """Being added up. ``measures``: by provider; that of deleted batches is None."""
+    """Being added up. ``providers``: the measures of each; that of some deleted batches is not known, None."""
 
     counts: Counter[str] = field(default_factory=Counter)
     providers: dict[str | None, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -108,15 +118,24 @@ def used_by(owner_id: int, first: date, last: date) -> Sequence[Used]:
     parameters: dict[str, Any] = {"owner": owner_id, "first": (first - EPOCH).days, "end": (last - EPOCH).days + 1}
     days: dict[tuple[date, str], _Day] = defaultdict(_Day)
     with connection.cursor() as cursor:
-        cursor.execute(_OF_OWNER, parameters)
+        cursor.execute(OF_OWNER, parameters)
         for day, operation, alias, measure, number in cursor.fetchall():
             days[day, operation].counts[measure] += number
             days[day, operation].providers[alias][measure] += number
         cursor.execute(_OF_DELETED, parameters)
-        for day, operation, items, failed, calls in cursor.fetchall():
-            days[day, operation].counts.update({"ended": items, "ended_badly": failed, "calls": calls})
-            days[day, operation].providers[None if _asks_provider(operation) else ""]["calls"] += calls
+        for day, operation, alias, *numbers in cursor.fetchall():
+            for measure, number in zip(_KEPT, numbers, strict=True):
+                if number is not None:
+                    days[day, operation].counts[measure] += number
+                    days[day, operation].providers[_known(alias, operation)][measure] += number
     return [days[key].used(*key) for key in sorted(days)]
+
+
+def _known(alias: str, operation: str) -> str | None:
+    """The provider of a deleted batch; None where it was not kept, and may have cost something."""
+    if alias != UNKNOWN_PROVIDER:
+        return alias
+    return None if _asks_provider(operation) else ""
 
 
 def _asks_provider(name: str) -> bool:

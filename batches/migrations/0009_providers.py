@@ -241,4 +241,36 @@ class Migration(migrations.Migration):
                 'indexes': [models.Index(fields=['batch', '-id'], name='provider_batch_newest'), models.Index(condition=models.Q(('step', 'done'), _negated=True), fields=['due_at'], name='provider_batch_due')],
             },
         ),
+        migrations.AddField(
+            model_name='usage',
+            name='provider',
+            field=models.CharField(db_default='?', default='?', help_text='Alias; empty: it asks none.', max_length=64),
+        ),
+        migrations.AddField(
+            model_name='usage',
+            name='spent',
+            field=models.PositiveBigIntegerField(blank=True, help_text='What is owed to the provider.', null=True),
+        ),
+        migrations.AddField(
+            model_name='usage',
+            name='simulated',
+            field=models.PositiveBigIntegerField(blank=True, help_text="What nobody owes: the sandbox's.", null=True),
+        ),
+        migrations.AddField(
+            model_name='usage',
+            name='unpriced',
+            field=models.PositiveBigIntegerField(db_default=0, default=0, help_text='Calls that used what has no price.'),
+        ),
+        migrations.RemoveConstraint(
+            model_name='usage',
+            name='usage_day',
+        ),
+        migrations.AddConstraint(
+            model_name='usage',
+            constraint=models.UniqueConstraint(fields=('owner', 'day', 'operation', 'provider'), name='usage_day'),
+        ),
+        migrations.AddIndex(
+            model_name='batchhistogram',
+            index=models.Index(condition=models.Q(('measure__in', ('ended', 'ended_badly', 'calls', 'spent', 'spent:simulated', 'unpriced'))), fields=['batch', 'bucket'], name='batch_histogram_used'),
+        ),
     ]

@@ -7,6 +7,9 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+UNKNOWN_PROVIDER = "?"
+"""Of batches that were deleted when their usage was kept without it."""
+
 
 class Notification(models.Model):
     """A word to an owner, kept until it is swept. Written in the transaction that made it true."""
@@ -34,18 +37,25 @@ class Notification(models.Model):
 
 
 class Usage(models.Model):
-    """What an owner's deleted batches did on one day with one operation; that of others is in their histograms."""
+    """What an owner's deleted batches did on one day with one operation and provider; that of others is in their
+    histograms. ``spent``, ``simulated``: in :data:`providers.prices.PARTS`, NULL where no call had a known price."""
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="usage", db_index=False)
     day = models.DateField()
     operation = models.CharField(max_length=64)
+    provider = models.CharField(
+        max_length=64, db_default=UNKNOWN_PROVIDER, default=UNKNOWN_PROVIDER, help_text="Alias; empty: it asks none."
+    )
     items = models.PositiveBigIntegerField(default=0, help_text="Items that were tried to the end.")
     failed = models.PositiveBigIntegerField(default=0, help_text="Of these, those that did not succeed.")
     calls = models.PositiveBigIntegerField(default=0, help_text="Attempts made, retries included.")
+    spent = models.PositiveBigIntegerField(null=True, blank=True, help_text="What is owed to the provider.")
+    simulated = models.PositiveBigIntegerField(null=True, blank=True, help_text="What nobody owes: the sandbox's.")
+    unpriced = models.PositiveBigIntegerField(default=0, db_default=0, help_text="Calls that used what has no price.")
 
     class Meta:
         verbose_name_plural = "usage"
-        constraints = (models.UniqueConstraint(fields=["owner", "day", "operation"], name="usage_day"),)
+        constraints = (models.UniqueConstraint(fields=["owner", "day", "operation", "provider"], name="usage_day"),)
 
     def __str__(self) -> str:
         return f"{self.operation} on {self.day}: {self.items}"

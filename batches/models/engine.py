@@ -21,7 +21,8 @@ class Lease(models.Model):
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="leases", db_index=False, db_constraint=False)
     lane = models.CharField(max_length=32)
     channel = models.CharField(max_length=8)
-    provider = models.CharField(max_length=64, blank=True)
+    provider = models.CharField(max_length=64, blank=True, help_text="Who is called: its batch's own, or a fallback.")
+    probe = models.BooleanField(default=False, db_default=False, help_text="It finds out whether its provider works again.")
     size = models.PositiveIntegerField()
     remaining = models.PositiveIntegerField()
     worker = models.CharField(max_length=64, blank=True, default="", help_text="Boot id of the worker that has it.")
@@ -90,6 +91,7 @@ class ProviderAccount(models.Model):
     cut_at = models.DateTimeField(null=True, blank=True, help_text="When that was last lowered.")
     requests_per_minute = models.FloatField(null=True, blank=True, help_text="As its answers' headers say.")
     tokens_per_minute = models.FloatField(null=True, blank=True, help_text="As its answers' headers say.")
+    tokens_per_call = models.FloatField(null=True, blank=True, help_text="What a call used on average lately.")
     learned_at = models.DateTimeField(null=True, blank=True, help_text="When the headers last said so.")
     changed_at = models.DateTimeField(db_default=Now())
 
@@ -98,6 +100,10 @@ class ProviderAccount(models.Model):
 
     def __str__(self) -> str:
         return self.alias
+
+
+USED_MEASURES = ("ended", "ended_badly", "calls", "spent", "spent:simulated", "unpriced")
+"""What :mod:`batches.usage` reads, in the words of its statements: they find the index by them."""
 
 
 class BatchHistogram(models.Model):
@@ -112,7 +118,7 @@ class BatchHistogram(models.Model):
     and ``simulated:<unit>`` (the same, of the sandbox), ``spent`` and ``spent:simulated`` (what that cost at the prices
     of the moment, in :data:`providers.prices.PARTS`; ``spent:finishing``: that of calls of no item, once more), and
     ``unpriced`` (calls that used what has no price). ``waited_sum``: milliseconds that calls waited for limits.
-    Counts only grow: nobody has to find a row again.
+    ``delivery:<delivery>``: messages that finally arrived or not. Counts only grow: nobody has to find a row again.
     """
 
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="histograms", db_index=False)
@@ -122,6 +128,12 @@ class BatchHistogram(models.Model):
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["batch", "measure", "bucket"], name="batch_histogram_bucket"),)
+        indexes = (
+            # An owner's usage: a hundredth of the rows. A count that grows does not touch it.
+            models.Index(
+                fields=["batch", "bucket"], name="batch_histogram_used", condition=models.Q(measure__in=USED_MEASURES)
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.measure}[{self.bucket}] = {self.count}"

@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 from batches import retention, services, usage
 from batches.figures import Figures
 from batches.histogram import duration_bucket, percentile
-from batches.models import AuditEntry, Batch, BatchHistogram, Item, ItemError
+from batches.models import AuditEntry, Batch, BatchHistogram, Item, ItemError, Usage
 from batches.operations import get_operation
 from batches.problems import Conflict
+from providers.prices import PARTS
 from tests import scripted_operations
 from tests.api.conftest import Submit, client_of, end_items, problems_of, settle
 
@@ -508,7 +509,9 @@ def test_deleted_rows_go_in_chunks_and_their_usage_stays(
     assert item is not None
     ItemError.objects.create(item=item, batch=documented, code="x", category="server", message="m", count=3)
     today = timezone.now().date()
-    for measure, number in (("ended", 100), ("ended_badly", 2), ("calls", 105)):
+    Batch.objects.filter(pk=documented.pk).update(provider="openai-gpt-5")
+    counted = {"ended": 100, "ended_badly": 2, "calls": 105, "spent": 7 * PARTS, "spent:simulated": 8, "unpriced": 9}
+    for measure, number in counted.items():
         count(documented, measure, (today - usage.EPOCH).days, number)
     before = usage.used_by(alice.pk, today, today)
     Batch.objects.filter(pk=documented.pk).update(completed_at=Now() - timedelta(days=100))
@@ -517,8 +520,28 @@ def test_deleted_rows_go_in_chunks_and_their_usage_stays(
     assert retention.purge_deleted(60.0) == 1
     assert retention.purge_deleted(60.0) == 0
     assert [model.objects.count() for model in (Batch, Item, ItemError, BatchHistogram)] == [0, 0, 0, 0]
-    for kept in (before, usage.used_by(alice.pk, today, today)):
-        assert [(used.items, used.failed, used.calls) for used in kept] == [(100, 2, 105)]
+    assert [(used.items, used.failed, used.calls, used.unpriced) for used in before] == [(100, 2, 105, 9)]
+    assert before[0].cost is not None
+    assert before[0].cost.amount == 7
+    assert usage.used_by(alice.pk, today, today) == before
+
+
+def test_usage_of_batches_that_were_deleted_before_costs_were_kept(alice: User) -> None:
+    today = timezone.now().date()
+    for operation in ("annotate", "export"):
+        Usage.objects.create(owner=alice, day=today, operation=operation, items=3, failed=1, calls=4)
+    annotate, export = usage.used_by(alice.pk, today, today)
+    assert (annotate.items, annotate.calls, annotate.unpriced, annotate.cost) == (3, 4, 4, None)
+    assert (export.items, export.calls, export.unpriced, export.cost) == (3, 4, 0, None)
+
+
+def test_usage_is_read_by_an_index_of_its_own(db: None) -> None:
+    """Not of all that is counted: ten thousand batches have two million such rows."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("ALTER TABLE batches_batchhistogram DROP CONSTRAINT batch_histogram_bucket")
+        cursor.execute(f"EXPLAIN {usage.OF_OWNER}", {"owner": 1, "first": 0, "end": 1})
+        assert "batch_histogram_used" in str(cursor.fetchall())
 
 
 def test_everybodys_old_batches_go_by_themselves(submit: Submit, bob: User, settings: Any) -> None:
