@@ -222,6 +222,10 @@ FILE_RETENTION_DAYS = environment.integer("FILE_RETENTION_DAYS", 30, minimum=1)
 IMPORT_MAX_ROWS = environment.integer("IMPORT_MAX_ROWS", 1_000_000, minimum=1)
 # What an XLSX file, which is an archive, may hold when it is unpacked.
 IMPORT_MAX_UNPACKED_BYTES = environment.integer("IMPORT_MAX_UNPACKED_BYTES", 512 * 1024**2, minimum=1)
+# Economy mode: lines of a batch at a provider (a tenth of ours, within these), and a factor of everything it waits for.
+ECONOMY_LEAST_LINES = environment.integer("ECONOMY_LEAST_LINES", 500, minimum=1)
+ECONOMY_MOST_LINES = environment.integer("ECONOMY_MOST_LINES", 10_000, minimum=1)
+ECONOMY_TEMPO = environment.number("ECONOMY_TEMPO", 1.0, minimum=0.001)
 OPERATIONS = {
     "annotate": "batches.operations.annotate.Annotate",
     "cleanup": "batches.operations.cleanup_records.CleanupRecords",
