@@ -8,6 +8,7 @@ from typing import Any
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 
 from batchsite import environment
 
@@ -35,6 +36,7 @@ DATA_DIR = Path(environment.text("BATCHSITE_DATA", str(BASE_DIR / ".data")))
 # --- Django ---------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
+    "unfold",  # the admin's theme, in front of the admin whose templates it takes the place of
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -55,7 +57,6 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "batches.pages.policy.OwnContentOnly",
     "batches.pages.policy.OwnContentOnly",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -243,6 +244,20 @@ OPERATIONS = {
 
 # Who asks /metrics says it as a Bearer token; without one only staff may, and in development everybody.
 METRICS_TOKEN = environment.text("METRICS_TOKEN", "")
+
+# --- The admin's theme ------------------------------------------------------------------------------
+
+UNFOLD = {
+    "SITE_TITLE": "batchsite",
+    "SITE_HEADER": "batchsite",
+    "SITE_SUBHEADER": "operations",
+    "SITE_SYMBOL": "dynamic_feed",
+    "SITE_URL": "/",
+    "SHOW_BACK_BUTTON": True,
+    "STYLES": [lambda request: static("admin-overview.css")],
+    "DASHBOARD_CALLBACK": "batches.admin.overview.overview",
+    "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": "batches.admin.navigation.groups"},
+}
 
 # --- The engine -----------------------------------------------------------------------------------
 

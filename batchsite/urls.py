@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
+from batches.admin.overview import overview_page
 from batches.api.schema import DocumentationView
 from batches.metrics.view import metrics
 
@@ -18,6 +19,7 @@ urlpatterns = [
     re_path(r"^docs/?\Z", DocumentationView.as_view(), name="api-docs"),
     re_path(r"^metrics/?\Z", metrics, name="metrics"),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/overview/", overview_page, name="admin-overview"),
     path("admin/", admin.site.urls),
     path("", include("batches.pages.urls")),
 ]

@@ -2,9 +2,9 @@
 
 from django.contrib import admin
 
-from batches.admin import access, account, batch, credential, economy, engine, item, messages
+from batches.admin import access, account, batch, credential, economy, engine, item, messages, users
 
-__all__ = ["access", "account", "batch", "credential", "economy", "engine", "item", "messages"]
+__all__ = ["access", "account", "batch", "credential", "economy", "engine", "item", "messages", "users"]
 
 admin.site.site_header = admin.site.site_title = "batchsite"
-admin.site.index_title = "Administration"
+admin.site.index_title = "Overview"

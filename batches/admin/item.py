@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import unfold.admin
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -14,7 +15,7 @@ from batches.models import Item, ItemError
 if TYPE_CHECKING:
     _Inline = admin.TabularInline[ItemError, Item]
 else:
-    _Inline = admin.TabularInline
+    _Inline = unfold.admin.TabularInline
 
 
 class ItemErrorInline(_Inline):

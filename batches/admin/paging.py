@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import unfold.admin
 from django.contrib import admin
 from django.core.paginator import Paginator
 from django.db.models import Model
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 else:
     _Paginator = Paginator
 
-    class _Admin(admin.ModelAdmin):
-        """At run time the classes of Django's admin take no parameter."""
+    class _Admin(unfold.admin.ModelAdmin):
+        """At run time the classes of the admin take no parameter, and are the theme's."""
 
         def __class_getitem__(cls, parameter: object) -> type:
             return cls

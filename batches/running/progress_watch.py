@@ -168,6 +168,7 @@ class ProgressWatch:
             "has_room": self._runner.has_room,
             "idle_seconds": round(time.monotonic() - self._watch.accepted_at),
             "tally": self._tally.as_figures(),
+            "calls_per_second": self._tally.calls_per_second(),
             **({} if set(lanes) == set(LANES) else {"lanes": lanes}),
             **held_by_process(),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -23,6 +24,8 @@ class Tally:
         self._duration_ms: Counter[str] = Counter()
         self._waited_ms: Counter[str] = Counter()
         self._groups = self._items = 0
+        self._calls: Counter[str] = Counter()
+        self._asked_at = time.monotonic()
 
     def add(self, group: Sequence[Change]) -> None:
         """One group that was committed."""
@@ -30,12 +33,21 @@ class Tally:
         self._items += len(group)
         for change in group:
             outcome = str(change.status) if change.attempts else NO_CALL
+            self._calls[change.provider] += change.attempts
             self._outcomes[change.provider, outcome, str(change.fault.category) if change.fault else ""] += 1
             if change.attempts and change.duration_ms is not None:
                 self._durations[change.provider, class_of(change.duration_ms)] += 1
                 self._duration_ms[change.provider] += change.duration_ms
             if change.waited_ms:
                 self._waited_ms[change.provider] += change.waited_ms
+
+    def calls_per_second(self) -> dict[str, float]:
+        """Of each provider, since this was last asked."""
+        now = time.monotonic()
+        seconds, self._asked_at = max(0.001, now - self._asked_at), now
+        rates = {alias: round(number / seconds, 2) for alias, number in self._calls.items() if number and alias}
+        self._calls.clear()
+        return rates
 
     def as_figures(self) -> dict[str, Any]:
         """All of it as a small JSON object; :mod:`batches.metrics.collector` reads it."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from providers.ai.chat import ChatAdapter, Ending, Reading, place
+from providers.ai.batches.anthropic import AnthropicBatches
+from providers.ai.chat import Ending, Reading, place
 from providers.base import ChatRequest, ErrorCategory, Image, Limits
 from providers.http import Verdict, refined
 
@@ -21,8 +22,11 @@ ENDINGS = {
 }
 
 
-class Anthropic(ChatAdapter):
-    """Chat with vision and structured output. ``version``: the header ``anthropic-version``."""
+class Anthropic(AnthropicBatches):
+    """Chat with vision and structured output, one at a time or in batches.
+
+    ``version``: the header ``anthropic-version``.
+    """
 
     def __init__(
         self,

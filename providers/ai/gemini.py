@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from providers.ai.chat import ChatAdapter, Ending, Reading, place
+from providers.ai.batches.gemini import GeminiBatches
+from providers.ai.chat import Ending, Reading, place
 from providers.base import ChatRequest, Image
 from providers.http import Verdict, refined
 
@@ -18,8 +19,11 @@ REFUSED = frozenset(
 )
 
 
-class Gemini(ChatAdapter):
-    """Chat with vision and structured output. The base URL ends with the version of the API, such as ``/v1beta``."""
+class Gemini(GeminiBatches):
+    """Chat with vision and structured output, one at a time or in batches.
+
+    The base URL ends with the version of the API, such as ``/v1beta``.
+    """
 
     def headers(self, key: str) -> Mapping[str, str]:
         return {"x-goog-api-key": key}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from providers.ai.batches.groq import GroqBatches
 from providers.ai.openai import OpenAI
 from providers.base import ErrorCategory
 from providers.http import Verdict, refined
@@ -12,8 +13,8 @@ NO_CAPACITY = 498
 """Its own status for a flex request that found no room."""
 
 
-class Groq(OpenAI):
-    """Chat with vision and structured output."""
+class Groq(GroqBatches, OpenAI):
+    """Chat with vision and structured output, one at a time or in batches."""
 
     def refine(self, status: int, body: Any, verdict: Verdict) -> Verdict:
         verdict = super().refine(status, body, verdict)

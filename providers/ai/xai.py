@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from providers.ai.batches.xai import XAIBatches
 from providers.ai.openai import OpenAI
 from providers.base import ErrorCategory
 from providers.http import Verdict, refined
@@ -11,8 +12,8 @@ from providers.http import Verdict, refined
 NO_MONEY = ("credit", "spending limit")
 
 
-class XAI(OpenAI):
-    """Chat with vision and structured output."""
+class XAI(XAIBatches, OpenAI):
+    """Chat with vision and structured output, one at a time or in batches."""
 
     def refine(self, status: int, body: Any, verdict: Verdict) -> Verdict:
         """Errors are flat, ``{"code", "error"}``, or OpenAI's; a 429 for want of money only its words tell."""

@@ -15,9 +15,13 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl
 
 from providers.sandbox.anthropic import Messages
+from providers.sandbox.batches.anthropic import MessageBatches
+from providers.sandbox.batches.gemini import GenerateContentBatches
+from providers.sandbox.batches.groq import GroqBatches
 from providers.sandbox.batches.openai import OpenAIBatches
 from providers.sandbox.batches.surface import BatchSurface, House
 from providers.sandbox.batches.transfer import send_files, spool
+from providers.sandbox.batches.xai import XAIBatches
 from providers.sandbox.chat import Chat
 from providers.sandbox.configuration import (
     PERMANENT,
@@ -43,6 +47,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 HANG_SECONDS = 600
 BROKEN_BODY = b'{"id": "broken", "choices": [{"message": {"content": "cut off in the mid'
 REMEMBERED_PATHS = 1000
+GEMINI_BATCHES = (
+    r":batchGenerateContent\Z|/(upload|download)/v1|/v1beta\w*/(batches|files)(/|\Z)|^/gemini[^/]*/v1/(batches|files)"
+)
 
 
 @dataclass(slots=True)
@@ -72,16 +79,20 @@ class Sandbox:
         self._limiter = RateLimiter()
         self._stalls = Stalls()
         self._house = House(configuration.batches, lambda: self.journal)
-        chat = Chat()
+        chat, messages, generate_content = Chat(), Messages(), GenerateContent()
         self._dialects: tuple[tuple[str, Dialect], ...] = (  # by the path with the alias in front; the first that fits
             (r"/chat/completions\Z", chat),
-            (r"/v1/(batches|files)(/|\Z)", OpenAIBatches(self._house, chat)),
             (r"^/vonage[^/]*/v1/messages\Z", VonageMessages()),
-            (r"/v1/messages\Z", Messages()),
-            (r":generateContent\Z", GenerateContent()),
+            (r"/v1/messages\Z", messages),
+            (r":generateContent\Z", generate_content),
             (r"/images/generations\Z", Images()),
             (r"/2010-04-01/Accounts/", Sms()),
             (r"/v1/Account/[^/]+/Message/\Z", PlivoMessages()),
+            (r"/v1/messages/batches(/|\Z)", MessageBatches(self._house, messages)),
+            (GEMINI_BATCHES, GenerateContentBatches(self._house, generate_content)),
+            (r"^/(xai|grok)[^/]*/v1/(batches|files)(/|\Z)", XAIBatches(self._house, chat)),
+            (r"^/[^/]+/openai/v1/(batches|files)(/|\Z)", GroqBatches(self._house, chat)),
+            (r"/v1/(batches|files)(/|\Z)", OpenAIBatches(self._house, chat)),
         )
         self._routes: dict[str, tuple[str | None, str, Dialect | None]] = {}
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from providers.ai.chat import ChatAdapter
 from providers.base import BatchLimits, ChatRequest, ErrorCategory, LineResult, ProviderError, RemoteBatch, RemoteState
-from providers.http import Response, read_json
+from providers.http import FileBody, Response, read_json
 
 CUSTOM_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 ODD_SHAPE = (AttributeError, IndexError, KeyError, TypeError, ValueError)
@@ -76,11 +76,15 @@ class BatchAdapter(ChatAdapter):
 
     # --- What the dialects use --------------------------------------------------------------------
 
-    def call(self, method: str, path: str, body: bytes = b"") -> Response:
-        """A small exchange, ``path`` below the base URL."""
-        headers = {"Content-Type": "application/json", "Accept": "application/json"} if body else {}
-        path = self.files.prefix + path
-        return self.files.call(method, path, body, timeout_seconds=self.exchange_seconds, headers=headers)
+    def call(self, method: str, path: str, body: bytes | FileBody = b"") -> Response:
+        """An exchange of JSON, ``path`` below the base URL; a body on disk may take as long as an upload."""
+        return self.files.call(
+            method,
+            self.files.prefix + path,
+            body,
+            timeout_seconds=self.upload_seconds if isinstance(body, FileBody) else self.exchange_seconds,
+            headers={"Content-Type": "application/json"} if body else {},
+        )
 
     def results_in(self, path: str) -> Iterator[LineResult]:
         """The results in a file, ``path`` below the base URL."""
@@ -96,8 +100,8 @@ class BatchAdapter(ChatAdapter):
 
     def read_result(self, result: Any) -> LineResult:
         """What became of one line. Never raises."""
-        custom_id = result.get(self.id_name) if isinstance(result, dict) else None
-        custom_id = custom_id if isinstance(custom_id, str) else ""
+        found = self.id_in(result) if isinstance(result, dict) else None
+        custom_id = found if isinstance(found, str) else ""
         try:
             outcome = self.outcome(result)
             if isinstance(outcome, Response):
@@ -109,6 +113,10 @@ class BatchAdapter(ChatAdapter):
         except ODD_SHAPE:
             outcome = self.unreadable()
         return LineResult(custom_id=custom_id, error=outcome)
+
+    def id_in(self, result: dict[str, Any]) -> Any:
+        """Our id in a line's result."""
+        return result.get(self.id_name)
 
     def _id_in(self, line: bytes) -> str:
         """Our id in what is no JSON; within a text of the answer its quotes would be escaped."""
@@ -146,9 +154,9 @@ def before_creation() -> Iterator[None]:
         raise
 
 
-def part(text: object) -> str:
+def part(text: object, safe: str = "") -> str:
     """A provider's id as a part of a path."""
-    return quote(str(text), safe="")
+    return quote(str(text), safe=safe)
 
 
 def whole(value: object) -> int | None:

@@ -46,6 +46,9 @@ class FileLines:
     def ended(self, custom_id: str, phase: Phase) -> bytes:
         return self.wrong(custom_id, Problem(f"batch_{phase.value}", "This request was not executed."))
 
+    def broken(self, custom_id: str, result: bytes) -> bytes:
+        return result[: len(result) // 2]
+
     def wrong(self, custom_id: str, problem: Problem) -> bytes:
         error = {"code": problem.code, "message": problem.message}
         line = {"id": new_id("batch_req_"), "custom_id": custom_id, "response": None, "error": error}
@@ -56,7 +59,7 @@ class OpenAIBatches(BatchSurface):
     """Speaks OpenAI."""
 
     name = "openai"
-    spelling = FileLines()
+    spelling: ClassVar[FileLines] = FileLines()
 
     def routes(self) -> list[Route]:
         file, batch = r"/files/([\w-]+)", r"/batches/([\w-]+)"
@@ -143,7 +146,8 @@ class OpenAIBatches(BatchSurface):
             return self.nothing("file")
         if not usable:
             return self.chat.refuse(400, "invalid_request", "The order holds values that are not supported.")
-        work = self.start(request, new_id("batch_"), stored.path, order=order, input_file_id=file_id)
+        described = {"order": order, "input_file_id": file_id}
+        work = self.start(request, new_id("batch_"), stored.path, self.spelling, described)
         return Answer.of(200, self.batch_object(work))
 
     def takes(self, order: dict[str, Any]) -> bool:

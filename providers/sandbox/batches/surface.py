@@ -67,7 +67,6 @@ class BatchSurface:
     """One provider's batch API. Fits :class:`providers.sandbox.wire.Dialect`; bodies are put on disk."""
 
     name: str
-    spelling: Spelling
 
     def __init__(self, house: House, chat: Chat) -> None:
         self.house = house
@@ -118,7 +117,7 @@ class BatchSurface:
         answer.fault = fault if fault in {"silent", "cut"} else None
         return answer
 
-    def start(self, request: Request, work_id: str, lines: Path, **described: Any) -> Work:
+    def start(self, request: Request, work_id: str, lines: Path, spelling: Spelling, described: dict[str, Any]) -> Work:
         """Begin a batch."""
         house = self.house
         settings = BatchSettings()
@@ -132,7 +131,7 @@ class BatchSurface:
             failures=house.files.place(),
             headers=request.headers,
             chat=self.chat,
-            spelling=self.spelling,
+            spelling=spelling,
             journal=house.journal(),
             settings=settings,
             refusal=request.refusal,

@@ -70,6 +70,10 @@ class Spelling(Protocol):
         """The result of a line that was not run: cancelled or expired."""
         ...
 
+    def broken(self, custom_id: str, result: bytes) -> bytes:
+        """A result that cannot be read."""
+        ...
+
     def wrong(self, custom_id: str, problem: Problem) -> bytes:
         """The result of a line that is none."""
         ...
@@ -235,7 +239,7 @@ class Work:
         succeeded = answer.status < 300
         file = good if succeeded else bad
         self.counts["succeeded" if succeeded else "failed"] += 1
-        file.write((result[: len(result) // 2] if fault == "broken" else result) + b"\n")
+        file.write((self.spelling.broken(custom_id, result) if fault == "broken" else result) + b"\n")
         if fault == "twice":
             file.write(result + b"\n")
         if fault == "unknown":
