@@ -145,10 +145,10 @@ class GeminiBatches(BatchAdapter):
             total=counts.get("requestCount") or None,
             finished=counts.get("successfulRequestCount", 0) + counts.get("failedRequestCount", 0),
             detail=detail,
-            error=self._refusal(operation.get("error")) if state is RemoteState.FAILED else None,
+            error=self._why(operation.get("error")) if state is RemoteState.FAILED else None,
         )
 
-    def _refusal(self, error: Any) -> ProviderError:
+    def _why(self, error: Any) -> ProviderError:
         error = error if isinstance(error, dict) else {}
         status = http_status(error.get("code")) if error else 400
         return refusal(self, self.refine(status, {"error": error}, classify(status)), [])
