@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 
-from batches.states import Priority
+from batches.states import ECONOMY, FAST, Priority
 
 
 def default_retry_window() -> int:
@@ -43,6 +43,19 @@ class BatchOptions:
     starts_at_once: bool = True
     """False: it is stored as pending, and the dispatcher starts it within a moment (document 004's answer says so)."""
     notify_on_complete: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mode:
+    """How a batch asks its model: each question at once, or all of them by its provider's own batch API.
+
+    ``retries``: how questions that failed in economy mode are asked again. ``deadline``: what is not answered when it
+    nears is asked fast.
+    """
+
+    name: str = FAST
+    retries: str = ECONOMY
+    deadline: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +106,7 @@ class NewBatch:
     name: str = ""
     description: str = ""
     subject: str = ""
-    mode: str = "fast"
+    mode: Mode = field(default_factory=Mode)
     warnings: Sequence[str] = ()
     stored_files: Sequence[str] = ()
     """Ids of files that were stored for this batch alone, to be removed if it is not submitted."""

@@ -107,6 +107,10 @@ SOLO_LANE = "solo"
 """The lane of suspects: items whose call died with its worker more than once."""
 
 
+FAST, ECONOMY = "fast", "economy"
+"""The modes of a batch: a call per item, or batches at its provider."""
+MODES = (FAST, ECONOMY)
+
 ECONOMY_LANE = "economy"
 """The lane of leases whose items wait at a provider's own batch API: no queue, and no capacity of ours."""
 

@@ -8,6 +8,7 @@ from celery import shared_task
 from django.db import InterfaceError, OperationalError
 
 from batches import finishing, retention
+from batches.economy import stepping
 from batches.running.engine import engine
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,12 @@ def run_lease(lease_id: int) -> None:
 def finish_batch(batch_id: int) -> None:
     """Make what is to be made of all of a batch's items; the dispatcher rings again until it is done."""
     finishing.finish_batch(batch_id)
+
+
+@shared_task(name="batches.advance_provider_batch", ignore_result=True)
+def advance_provider_batch(provider_batch_id: int) -> None:
+    """Take the next step of a batch at its provider; the dispatcher rings again until it is done."""
+    stepping.advance(provider_batch_id, engine().runner.stopping.is_set)
 
 
 @shared_task(name="batches.purge_deleted", ignore_result=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeGuard
 
 
 class ErrorCategory(StrEnum):
@@ -269,6 +269,11 @@ class BatchProvider(ChatProvider, Protocol):
     def cancel_batch(self, remote_id: str) -> None:
         """Ask for its end; what was answered until then can still be collected."""
         ...
+
+
+def answers_batches(provider: Provider) -> TypeGuard[BatchProvider]:
+    """Whether it has a batch API of its own, and so an economy mode."""
+    return callable(getattr(provider, "submit_batch", None))
 
 
 class ImageProvider(Provider, Protocol):

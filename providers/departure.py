@@ -27,6 +27,18 @@ def departing(departure: Departure) -> Iterator[None]:
         _awaited.reset(token)
 
 
+@contextmanager
+def guarded(guard: Departure) -> Iterator[None]:
+    """Every request within the block asks the guard, which raises where nothing may leave any more."""
+
+    def departure() -> None:
+        _awaited.set(departure)
+        guard()
+
+    with departing(departure):
+        yield
+
+
 def depart() -> bool:
     """For the door: call it when all that is missing is the first byte. Returns whether there was anything to await."""
     departure = _awaited.get()

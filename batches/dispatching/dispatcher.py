@@ -24,6 +24,7 @@ from batches.dispatching.floors import Floors
 from batches.dispatching.leader import Leadership
 from batches.dispatching.publish import MESSAGE_LOST_SECONDS, Publication
 from batches.dispatching.window import Window, read_window
+from batches.economy import bell, deadline, gathering
 from batches.progress import BatchFacts, publisher
 from batches.running.watch import farewell, forget_silent, heartbeat
 from batches.states import FINAL_BATCH_STATUSES
@@ -34,6 +35,7 @@ TICK_SECONDS = 0.1
 STANDBY_SECONDS = 1.0
 HEARTBEAT_SECONDS = 2.0
 UPKEEP_SECONDS = 0.25
+ECONOMY_SECONDS = 0.5
 RESCUE_SECONDS = 1.0
 STEADY_SECONDS = 15.0
 """Rescue only after so much unbroken database: after an outage workers must have had time to renew their leases."""
@@ -76,6 +78,8 @@ class Dispatcher:
         self._rescue = Every(RESCUE_SECONDS)
         self._lost = Every(1.0)
         self._finishes = Every(UPKEEP_SECONDS)
+        self._economy = Every(ECONOMY_SECONDS)
+        self._steps = Every(ECONOMY_SECONDS)
         self._depose = Every(10.0)
         self._worry = Every(10.0)
         self._tidy = Every(60.0)
@@ -115,11 +119,15 @@ class Dispatcher:
         if self._upkeep.due(now):
             for duty in (settle.start_scheduled, settle.sweep_cancelled, settle.settle):
                 self._announce(self._attend(duty, now) or ())
+        if self._economy.due(now):
+            for economy_duty in (deadline.turn_fast, gathering.gather, bell.hasten):
+                self._attend(economy_duty, now)
         loaded = self._attend(loading.load_chunk, now)
         if self._rescue.due(now) and self._leadership.steady_seconds >= STEADY_SECONDS:
             self._attend(self._rescue_all, now)
         if self._publication.is_open(now):
             self._ring_for_finishes(now)
+            self._ring_for_steps(now)
             if self._lost.due(now):
                 self._publication.publish_lost(claim.unaccepted(MESSAGE_LOST_SECONDS), now)
             self._dispatch(now)
@@ -145,6 +153,11 @@ class Dispatcher:
         """Have a worker finish the batches whose last item is final: making a file of them all takes its time."""
         if self._finishes.due(now):
             self._publication.publish_finishes(self._attend(finishing.ring, now) or (), now)
+
+    def _ring_for_steps(self, now: float) -> None:
+        """Have workers take the next steps of batches at providers: calling those is nothing for a dispatcher."""
+        if self._steps.due(now):
+            self._publication.publish_steps(self._attend(bell.ring, now) or (), now)
 
     def _tell_concerns(self) -> None:
         now = time.monotonic()

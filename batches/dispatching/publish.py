@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 RUN_LEASE = "batches.run_lease"
 """The tasks by name: the dispatcher needs nothing of what runs them."""
 FINISH_BATCH = "batches.finish_batch"
+ADVANCE_PROVIDER_BATCH = "batches.advance_provider_batch"
 MAINTENANCE = "maintenance"
 FIRST_PAUSE_SECONDS = 0.5
 LAST_PAUSE_SECONDS = 5.0
@@ -61,6 +62,11 @@ class Publication:
     def publish_finishes(self, batch_ids: Sequence[int], now: float) -> None:
         """Have these batches finished by a worker; one whose message is lost is rung for again."""
         self.publish([(batch_id, MAINTENANCE) for batch_id in batch_ids], now, task=FINISH_BATCH, what="finishes")
+
+    def publish_steps(self, provider_batch_ids: Sequence[int], now: float) -> None:
+        """Have a worker take the next step of these; one whose message is lost is rung for again."""
+        rung = [(row_id, MAINTENANCE) for row_id in provider_batch_ids]
+        self.publish(rung, now, task=ADVANCE_PROVIDER_BATCH, what="steps of provider batches")
 
     def publish_lost(self, unaccepted: Sequence[tuple[int, str]], now: float) -> None:
         """Send the message of old unaccepted leases once more where their queue is empty.

@@ -29,6 +29,7 @@ from batches.operations.conversation_export import keep_exports
 from batches.operations.conversation_themes import themes_across
 from batches.operations.conversations import LONGEST_ID, Message, messages_of_record, read_conversation, stored_messages
 from batches.operations.item_files import keep_file
+from batches.operations.modes import read_mode
 from batches.operations.paced_options import read_paced_options
 from batches.operations.payload import Fields, Problems, text_fault
 from batches.operations.source_lines import read_lines
@@ -69,6 +70,7 @@ class AnalyzeConversations(Operation):
         "provider": "Alias or model of the provider.",
     }
     uses_database: ClassVar[bool] = True
+    asks_models: ClassVar[bool] = True
     finishes: ClassVar[bool] = True
 
     def build(self, owner_id: int, payload: Mapping[str, Any]) -> NewBatch:
@@ -84,19 +86,22 @@ class AnalyzeConversations(Operation):
         name, description = read_name(fields), read_description(fields)
         options = read_paced_options(fields, timeout_ms=TIMEOUT_MS)
         provider = read_provider(fields, "provider", "model", kind="chat", default=settings.DEFAULT_CHAT_PROVIDER)
+        asked = provider if analyze else ""
+        mode = read_mode(fields, AnalyzeConversations, asked)
         fields.knows(*SOURCES)
         fields.refuse_unknown()
         items, source = self._read_source(owner_id, payload, parameters, problems)
         problems.raise_if_any()
         return NewBatch(
             operation=NAME,
-            provider=provider if analyze else "",
+            provider=asked,
             items=items,
             source=source,
             parameters=parameters,
             options=options,
             name=name,
             description=description,
+            mode=mode,
             warnings=fields.warnings,
         )
 

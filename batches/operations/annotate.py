@@ -21,6 +21,7 @@ from batches.operations.annotation_writing import WRITTEN, write_patiently
 from batches.operations.base import Attempt, Operation
 from batches.operations.batch_options import read_description, read_name, read_options, read_provider
 from batches.operations.matching_records import read_filters, select, stretch, without_database_later
+from batches.operations.modes import read_mode
 from batches.operations.payload import Fields, Problems
 from batches.options import ItemPage, NewBatch, NewItem, Paged
 from batches.outcomes import Fault, Outcome, Rejected, Retry, Succeeded
@@ -64,6 +65,7 @@ class Annotate(Operation):
         "write": f"What is written back, of {', '.join(WRITTEN)}. Without it, all of them.",
     }
     uses_database: ClassVar[bool] = True
+    asks_models: ClassVar[bool] = True
 
     def build(self, owner_id: int, payload: Mapping[str, Any]) -> NewBatch:
         """Document 004's example is a body of this."""
@@ -81,6 +83,7 @@ class Annotate(Operation):
         alias = read_provider(
             fields, "model", "provider", "providerId", kind="chat", default=settings.DEFAULT_CHAT_PROVIDER
         )
+        mode = read_mode(fields, Annotate, alias)
         fields.refuse_unknown()
         problems.raise_if_any()
         selection = select(owner_id, filters)
@@ -92,6 +95,7 @@ class Annotate(Operation):
             options=options,
             name=name or f"Annotation of {_number(selection.count)}",
             description=description,
+            mode=mode,
             warnings=[*fields.warnings, *_warnings(get_provider(alias))],
             source=Paged({"after": 0, "through": selection.last}, selection.count),
         )

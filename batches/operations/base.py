@@ -10,6 +10,10 @@ To write an operation, make a module ``batches/operations/<name>.py`` with one c
   committed), so it must do the same the second time. Its result is a small JSON object; ``Succeeded(quality=...)`` in
   [0, 1] feeds the quality distribution; what an item did wrong is ``Rejected`` (for good) or ``Retry``.
 - what the call used: a model is asked by ``attempt.ask``, which counts the tokens; others add to ``attempt.used``.
+- ``asks_models = True`` where ``attempt.ask`` is all that ``run`` asks of outside, and ``modes.read_mode`` in
+  ``build``: then it also runs in economy mode. There ``run`` is called to learn its question, and again from its start
+  when the answer has come: the same item must ask the same question again, so no time and nothing random belongs into
+  it, and ``attempt.ask`` raises :class:`Asked`, which is no ``Exception``: let it pass.
 - items either in ``NewBatch.items``, or, when they may be many, ``source=Paged(start, number)`` and ``next_items``.
 - ``finish``, with ``finishes = True``, when something is left to be made of all items: a file, a summary.
 - ``preview`` when a dry run can say more than how many items there would be.
@@ -25,7 +29,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -41,6 +45,22 @@ if TYPE_CHECKING:
     from batches.models import Batch
 
 SHOWN_IN_PREVIEW = 10
+
+
+class Asked(BaseException):
+    """A question whose answer comes later, in economy mode. No ``Exception``: no operation takes it for a failure."""
+
+    def __init__(self, request: ChatRequest) -> None:
+        super().__init__("the answer comes later")
+        self.request = request
+
+
+class Answers(Protocol):
+    """What is known already, in economy mode."""
+
+    def to(self, request: ChatRequest) -> ChatAnswer:
+        """The answer to this very question. Raises :class:`Asked` where it has not come yet."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +80,13 @@ class Attempt:
     reference: str
     timeout_seconds: float
     used: Counter[str] = field(default_factory=Counter, compare=False)
+    answers: Answers | None = field(default=None, compare=False)
+    """In economy mode; their tokens were counted when they came."""
 
     def ask(self, request: ChatRequest) -> ChatAnswer:
         """Ask the attempt's model, and count the tokens. Raises :class:`providers.base.ProviderError`."""
+        if self.answers is not None:
+            return self.answers.to(request)
         answer = cast(ChatProvider, self.provider).complete(request)
         self.used.update(tokens_of(answer))
         return answer
@@ -82,6 +106,8 @@ class Operation(ABC):
     accepts: ClassVar[Mapping[str, str]] = {}
     """The fields of a body that are this operation's own, each with a sentence about it, for people."""
     uses_database: ClassVar[bool] = False
+    asks_models: ClassVar[bool] = False
+    """Whether it can run in economy mode."""
     finishes: ClassVar[bool] = False
     """Whether :meth:`finish` is called after the last item."""
 

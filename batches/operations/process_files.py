@@ -18,6 +18,7 @@ from batches.operations.batch_options import read_description, read_list, read_n
 from batches.operations.checkpoints import Checkpoints, forget_checkpoints
 from batches.operations.item_files import PATIENCE_SECONDS, keep_file, keep_thumbnail
 from batches.operations.long_texts import LONGEST_PART, Reduction, framed, place_of
+from batches.operations.modes import read_mode
 from batches.operations.paced_options import read_paced_options
 from batches.operations.payload import Fields, Problems
 from batches.operations.result_lines import keep_result_lines
@@ -67,6 +68,7 @@ class ProcessFiles(Operation):
         "provider": "Alias or model of the provider.",
     }
     uses_database: ClassVar[bool] = True
+    asks_models: ClassVar[bool] = True
     finishes: ClassVar[bool] = True
 
     def build(self, owner_id: int, payload: Mapping[str, Any]) -> NewBatch:
@@ -79,18 +81,21 @@ class ProcessFiles(Operation):
         name, description = read_name(fields), read_description(fields)
         options = read_paced_options(fields, timeout_ms=TIMEOUT_MS)
         provider = read_provider(fields, "provider", "model", kind="chat", default=settings.DEFAULT_CHAT_PROVIDER)
+        asked = "" if instruction == THUMBNAIL else provider
+        mode = read_mode(fields, ProcessFiles, asked)
         fields.knows("fileIds")
         fields.refuse_unknown()
         items = _items(owner_id, file_ids, problems)
         problems.raise_if_any()
         return NewBatch(
             operation=NAME,
-            provider="" if instruction == THUMBNAIL else provider,
+            provider=asked,
             items=items,
             parameters={"instruction": instruction},
             options=options,
             name=name,
             description=description,
+            mode=mode,
             warnings=fields.warnings,
         )
 

@@ -14,6 +14,7 @@ from batches.loading import check_source
 from batches.models import StoredFile
 from batches.operations.base import Attempt, Operation
 from batches.operations.batch_options import read_description, read_list, read_name, read_options, read_provider
+from batches.operations.modes import read_mode
 from batches.operations.payload import Fields, Problems
 from batches.operations.photo_images import PhotoImages
 from batches.operations.source_lines import read_lines
@@ -23,7 +24,6 @@ from batches.states import Channel
 from providers.base import ChatRequest, ErrorCategory, Image
 
 NAME = "rate_photos"
-MODES = ("fast", "economy")
 LONGEST_PROMPT = 20_000
 DEFAULT_PROMPT = (
     "Rate this photo. Judge sharpness, exposure, composition and the moment. Give a star rating from 1 (discard) to"
@@ -64,9 +64,6 @@ def build_photo_batch(owner_id: int, payload: Mapping[str, Any]) -> NewBatch:
         images.read(read_list(payload.get("images"), "images", problems))
         images.check_files(owner_id)
     shoot = fields.text("shootId", maximum=200, required=True)
-    mode = fields.choice("mode", choices=MODES, default="fast")
-    if mode == "economy":
-        problems.add("mode", "Economy mode is not available yet for this provider.", "not_available")
     parameters = {
         "prompt": fields.text("prompt", maximum=LONGEST_PROMPT, default=DEFAULT_PROMPT),
         "systemPrompt": fields.text("systemPrompt", maximum=LONGEST_PROMPT, default=DEFAULT_SYSTEM_PROMPT),
@@ -75,6 +72,7 @@ def build_photo_batch(owner_id: int, payload: Mapping[str, Any]) -> NewBatch:
     provider = read_provider(
         fields, "providerId", "provider", "model", kind="chat", default=settings.DEFAULT_CHAT_PROVIDER
     )
+    mode = read_mode(fields, RatePhotos, provider)
     fields.knows("images", "imagesFile")
     fields.refuse_unknown()
     problems.raise_if_any()
@@ -124,6 +122,7 @@ class RatePhotos(Operation):
         "systemPrompt": "Who the model is to be.",
         "mode": "fast or economy.",
     }
+    asks_models: ClassVar[bool] = True
 
     def build(self, owner_id: int, payload: Mapping[str, Any]) -> NewBatch:
         """The body of document 001."""

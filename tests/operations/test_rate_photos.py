@@ -114,7 +114,7 @@ def test_a_photo_whose_file_is_gone_is_not_tried_again() -> None:
 
 def test_the_command_line_may_build_a_batch_without_http(owner: User, media: Path) -> None:
     new = build_photo_batch(owner.pk, {"shootId": "s", "images": [{"id": "1", "url": "https://x.test/1.jpg"}]})
-    assert (new.operation, new.provider, new.subject, new.mode) == ("rate_photos", "openai-gpt-5", "s", "fast")
+    assert (new.operation, new.provider, new.subject, new.mode.name) == ("rate_photos", "openai-gpt-5", "s", "fast")
     assert new.parameters["prompt"]
     assert new.items[0].input == {"filename": "1", "url": "https://x.test/1.jpg"}
 

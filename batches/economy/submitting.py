@@ -1,0 +1,120 @@
+"""From items to a batch at the provider: prepared, submitted once, and searched for where the answer never came."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.db import connection
+from django.db.models.functions import Now
+
+from batches.economy.claims import Work, objection
+from batches.economy.held_items import dissolve
+from batches.economy.preparing import lines_file, prepare
+from batches.economy.refusals import refused
+from batches.economy.remote_rows import asked_provider, fields_of
+from batches.economy.waits import MOST_SEARCHES, until_next_look, until_search
+from batches.models import ProviderBatch
+from batches.running.context import BatchContext
+from batches.states import BatchStatus, Step
+from providers.base import ProviderError, RemoteBatch
+from providers.departure import guarded
+
+MOST_DEATHS = 3
+"""Workers that died over preparing a provider batch; then its items are suspects."""
+FOREIGN = "foreign"
+"""In ``remote``: ids of batches that were taken for this one and proved to be others."""
+
+
+def submit(work: Work, context: BatchContext) -> None:
+    """The first step: write the lines, commit that they are being submitted, and submit them."""
+    if work.is_unwanted:
+        dissolve(work)
+        return
+    if work.row.batch.status != BatchStatus.RUNNING:
+        work.put_off(0.0)  # paused: it is rung for when the batch goes on
+        return
+    if work.row.deaths >= MOST_DEATHS:
+        dissolve(work, suspects=True)
+        return
+    with lines_file(work.row.marker) as path:
+        number = prepare(work, context, path)
+        if number == 0:
+            dissolve(work)
+            return
+        if not _may_submit(work):
+            work.put_off(0.0)
+            return
+        work.move(step=Step.SUBMITTING, size=number, submitting_at=Now())
+        connection.close()
+        provider = asked_provider(context)
+        try:
+            with guarded(work.check):
+                remote = provider.submit_batch(path, number, work.row.marker)
+        except ProviderError as error:
+            if error.surely_not_sent:
+                refused(work, context, error)
+            else:
+                work.put_off(until_search(1), **objection(error))
+            return
+    submitted(work, remote)
+
+
+def _may_submit(work: Work) -> bool:
+    """The last look at the batch before it costs something."""
+    work.row.batch.refresh_from_db(fields=["status", "fast_since", "deleted_at"])
+    return work.row.batch.status == BatchStatus.RUNNING and not work.is_unwanted
+
+
+def submitted(work: Work, remote: RemoteBatch) -> None:
+    """It is at the provider, under its id there."""
+    work.step_on(
+        Step.SUBMITTED,
+        remote_id=remote.id,
+        submitted_at=Now(),
+        due_at=Now() + timedelta(seconds=until_next_look(0.0)),
+        step_claim=None,
+        claimed_until=None,
+        **fields_of(remote),
+    )
+
+
+def search(work: Work, context: BatchContext) -> None:
+    """Whether a submit whose answer never came made a batch. Only after several searches it is submitted again.
+
+    A create that was cut off may arrive at the provider a while after we gave up on it.
+    """
+    row = work.row
+    assert row.submitting_at is not None  # noqa: S101 - committed together with the step
+    known = set(ProviderBatch.objects.exclude(remote_id="").exclude(pk=row.pk).values_list("remote_id", flat=True))
+    known.update(row.remote.get(FOREIGN, ()))
+    connection.close()
+    try:
+        with guarded(work.check):
+            found = asked_provider(context).find_batch(row.marker, row.size, row.submitting_at, known)
+    except ProviderError as error:
+        work.put_off(until_search(row.failures + 1), **objection(error))
+        return
+    searches = row.failures + 1
+    if found is not None:
+        submitted(work, found)
+    elif searches < MOST_SEARCHES:
+        work.put_off(until_search(searches), failures=searches)
+    elif work.is_unwanted:
+        dissolve(work)
+    else:
+        work.step_on(Step.GATHERED, submitting_at=None, due_at=Now(), step_claim=None, claimed_until=None)
+
+
+def disown(work: Work, remote_id: str) -> None:
+    """What was found was another's batch, of as many lines: search on for ours."""
+    foreign = [*work.row.remote.get(FOREIGN, ()), remote_id]
+    work.step_on(
+        Step.SUBMITTING,
+        remote_id="",
+        remote={FOREIGN: foreign},
+        submitted_at=None,
+        ended_at=None,
+        due_at=Now(),
+        step_claim=None,
+        claimed_until=None,
+    )
