@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, cast
 
 from django.conf import settings
 from redis.commands.core import Script
 
+from batches.account_states import known_accounts
 from batches.connections import redis_client
 from batches.states import Channel
 from providers.base import Provider
@@ -23,6 +24,12 @@ from providers.base import Provider
 HORIZON_SECONDS = 1.0
 """A slot further away is not given, unless the caller asks for less."""
 FORGET_MILLISECONDS = 7 * 24 * 3600 * 1000
+SHARE_OF_LEARNED = 0.98
+"""Of what a provider says it admits: its clock and its counting are not ours."""
+USUAL_TOKENS = 1_000.0
+"""Of a call, before the first ones of an account tell."""
+LONGEST_PROMISE_SECONDS = 300.0
+"""A call of very many tokens pushes the next one no further away than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +37,25 @@ class Limit:
     """A named global ceiling of evenly spaced permits: no burst, not even after a pause.
 
     ``forgettable``: it belongs to one batch, so Redis may drop it some day. A shared limit is never dropped, or its
-    count would start anew.
+    count would start anew. ``tokens_per_second``: of a limit on tokens, whose permits are as far apart as the call
+    before needs; ``per_second`` is then what it lets pass of calls of the usual size.
     """
 
     name: str
     per_second: float
     forgettable: bool = False
+    tokens_per_second: float | None = None
 
     @property
     def interval(self) -> float:
         """Seconds between two permits."""
         return 1.0 / self.per_second
+
+    def for_call(self, tokens: int) -> Limit:
+        """The limit as a call of so many tokens meets it."""
+        if self.tokens_per_second is None:
+            return self
+        return replace(self, per_second=self.tokens_per_second / max(1, tokens))
 
 
 class Limited(Protocol):
@@ -76,11 +91,27 @@ def limits_of(batch: Limited, provider: Provider | None) -> tuple[Limit, ...]:
         per_second = provider.limits.sms_per_second.get(batch.priority) if batch.channel == Channel.SMS else None
         if per_second:
             found.append(Limit(f"sms:{provider.alias}:{batch.priority}", per_second))
-        if provider.limits.requests_per_minute:
-            found.append(Limit(f"requests:{provider.alias}", provider.limits.requests_per_minute / 60.0))
+        found += _limits_of_account(provider)
     if batch.rate_limit:
         found.append(Limit(f"batch:{batch.id}", batch.rate_limit / 60.0, forgettable=True))
     return tuple(found)
+
+
+def _limits_of_account(provider: Provider) -> Iterator[Limit]:
+    """Its requests and tokens a minute: what is configured or what its answers say, whichever is less."""
+    given, state = provider.limits, known_accounts.state(provider.alias)
+    requests = _smaller(given.requests_per_minute, state.requests_per_minute)
+    if requests:
+        yield Limit(f"requests:{provider.alias}", requests / 60.0)
+    tokens = _smaller(given.tokens_per_minute, state.tokens_per_minute)
+    if tokens:
+        usual = state.tokens_per_call or USUAL_TOKENS
+        yield Limit(f"tokens:{provider.alias}", tokens / 60.0 / usual, tokens_per_second=tokens / 60.0)
+
+
+def _smaller(configured: float | None, learned: float | None) -> float | None:
+    learned = learned * SHARE_OF_LEARNED if learned else None
+    return min((each for each in (configured, learned) if each), default=None)
 
 
 def slowest(limits: Sequence[Limit]) -> Limit | None:
@@ -109,6 +140,7 @@ def reserve(limits: Sequence[Limit], count: int, *, horizon_seconds: float = HOR
             _microseconds(limit.interval),
             FORGET_MILLISECONDS if limit.forgettable else 0,
             _microseconds(fresh_delay(limit, horizon_seconds)),
+            _microseconds(_furthest(limit, horizon_seconds)),
         ]
     keys = [f"{settings.REDIS_PREFIX}:limit:{limit.name}" for limit in limits]
     asked_at = time.monotonic()
@@ -121,10 +153,38 @@ def reserve(limits: Sequence[Limit], count: int, *, horizon_seconds: float = HOR
     return Reservation(slots, refused / 1e6, spacing / 1e6, now - asked_at)
 
 
+def settle(limit: Limit, reserved: int, used: int) -> None:
+    """Correct a limit on tokens by what a call used in truth. Raises ``redis.RedisError``.
+
+    Whoever asks next gets its slot the sooner or the later; slots that are promised stay. What Redis has forgotten
+    meanwhile is not corrected: it counts anew already.
+    """
+    if limit.tokens_per_second is None or used == reserved:
+        return
+    correction = _microseconds((used - reserved) / limit.tokens_per_second)
+    key = f"{settings.REDIS_PREFIX}:limit:{limit.name}"
+    _settlement()(keys=[key], args=[correction], client=redis_client())
+
+
+def _furthest(limit: Limit, horizon_seconds: float) -> float:
+    """How far away the next slot of a limit can truly be; a later one is a clock that jumped back."""
+    if limit.tokens_per_second is not None:
+        return LONGEST_PROMISE_SECONDS
+    return max(horizon_seconds + limit.interval, fresh_delay(limit, horizon_seconds))
+
+
 @functools.cache
 def _script() -> Script:
-    source = (Path(__file__).parent / "reservation.lua").read_text()
-    return redis_client().register_script(source)
+    return _registered("reservation.lua")
+
+
+@functools.cache
+def _settlement() -> Script:
+    return _registered("settlement.lua")
+
+
+def _registered(name: str) -> Script:
+    return redis_client().register_script((Path(__file__).parent / name).read_text())
 
 
 def _microseconds(seconds: float) -> int:

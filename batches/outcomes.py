@@ -17,6 +17,8 @@ class Fault:
     code: str
     message: str
     retry_after: float | None = None
+    status: int | None = None
+    """Of the provider's HTTP answer, where there was one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ Outcome = Succeeded | Rejected | Retry | Snooze | Unknown
 
 def outcome_of_error(error: ProviderError, *, idempotent: bool) -> Rejected | Retry | Unknown:
     """Classify a failed call; a possibly sent request is repeated only where repeating is harmless."""
-    fault = Fault(error.category, error.code, error.message, error.retry_after)
+    fault = Fault(error.category, error.code, error.message, error.retry_after, error.status)
     if error.permanent:
         return Rejected(fault)
     if idempotent or error.surely_not_sent:

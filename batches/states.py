@@ -54,6 +54,14 @@ class Channel(models.TextChoices):
     DATA = "data"
 
 
+class WhenUnavailable(models.TextChoices):
+    """What a batch's items do while the provider they go to takes no calls: wrong key, no credit, overload."""
+
+    WAIT = "wait"
+    SWITCH = "switch", "Switch to a fallback"
+    FAIL = "fail"
+
+
 class Delivery(models.TextChoices):
     """What became of a message after its provider took it. The last two are final."""
 

@@ -152,6 +152,7 @@ class Limits:
     """Ceilings of one provider account. None: no limit of our own."""
 
     requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
     max_in_flight: int | None = None
     sms_per_second: Mapping[str, float] = field(default_factory=dict)
     """Messages per second by priority (high, normal, low); empty for providers that send no SMS."""

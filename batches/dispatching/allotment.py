@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 
 from batches.accounts import known_provider
 from batches.dispatching.claim import FULL_CLAIM, LEASE_SIZE, Route
-from batches.dispatching.pace import Paces, slow_start
+from batches.dispatching.pace import Paces, acquaintance, slow_start
 from batches.dispatching.shares import Demand, fair_shares
 from batches.dispatching.window import LOW_SHARE, Runnable, Window
 from batches.limits import Limit, limits_of, slowest
-from batches.states import Channel, Priority, lane_name
+from batches.states import Channel, Priority, WhenUnavailable, lane_name
 
 UNACCEPTED_SECONDS = 2.0
 """So many seconds' worth of a limit's permits may wait in the queue and no more. Workers that are too slow to take
@@ -28,6 +28,7 @@ class Allotment:
         self._paces = Paces()
         self._last_served: dict[int, float] = {}
         self._nothing_due_until: dict[int, float] = {}
+        self._first_called: dict[str, float] = {}
 
     def shares(self, window: Window, now: float) -> tuple[dict[int, int], dict[int, Route]]:
         """Slots per batch for one claim, and the route of each batch."""
@@ -92,26 +93,35 @@ class Allotment:
     def _wanted(self, window: Window, batch: Runnable, used: Mapping[str, int], now: float) -> int:
         if self._nothing_due_until.get(batch.id, 0.0) > now or window.reopening_in.get(batch.provider, -1.0) > 0:
             return 0
+        if window.state(batch.provider).is_open and batch.when_unavailable != WhenUnavailable.FAIL:
+            return 0
         leased = window.leased_by_batch.get(batch.id, 0)
         wanted = batch.unfinished - leased
         if batch.concurrency is not None:
             wanted = min(wanted, batch.concurrency - leased)
-        provider_slots = self._provider_slots(window, batch.provider)
+        provider_slots = self._provider_slots(window, batch.provider, now)
         if provider_slots is not None:
             wanted = min(wanted, provider_slots - used.get(batch.provider, 0))
         for limit in _limits(batch):
             wanted = min(wanted, self._paces.get(limit.name, limit.per_second, now).available(now))
         return max(0, wanted)
 
-    def _provider_slots(self, window: Window, alias: str) -> int | None:
-        """Calls in flight an account may still take: its own ceiling, and a slow start after it reopened."""
+    def _provider_slots(self, window: Window, alias: str, now: float) -> int | None:
+        """Calls in flight an account may still take: its own ceiling, what it was seen to bear, a slow start after it
+        reopened, and, until its first answer said what its limits are, few."""
+        if not alias:
+            return None
         ceilings: list[int] = []
-        provider = known_provider(alias)
+        provider, state = known_provider(alias), window.state(alias)
         if provider is not None and provider.limits.max_in_flight is not None:
             ceilings.append(provider.limits.max_in_flight)
+        if state.concurrency is not None:
+            ceilings.append(max(1, int(state.concurrency)))
         reopened = window.reopening_in.get(alias)
-        if reopened is not None:
+        if reopened is not None and not state.requests_per_minute:
             ceilings.append(slow_start(-reopened))
+        if not state.is_known and getattr(provider, "names_limits", False):
+            ceilings.append(acquaintance(now - self._first_called.setdefault(alias, now)))
         if not ceilings:
             return None
         return max(0, min(ceilings) - window.leased_by_provider.get(alias, 0))

@@ -29,6 +29,7 @@ class NewLease:
     channel: str
     provider: str
     item_ids: tuple[int, ...]
+    probe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class Route:
     lease_size: int
     least_attempts: int = 0
     """What was tried less often is left alone: it waits for a provider's batch."""
+    probe: bool = False
+    """Whether it is to find out whether an unavailable provider works again."""
 
 
 CLAIM = f"""
@@ -64,10 +67,10 @@ _NEXT_DUE = """
 """
 
 _INSERT_LEASES = f"""
-    INSERT INTO batches_lease (batch_id, lane, channel, provider, size, remaining, worker, expires_at)
-    SELECT batch_id, lane, channel, provider, size, size, '', now() + interval '{UNACCEPTED_SECONDS} seconds'
-      FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::int[]) WITH ORDINALITY
-        AS lease (batch_id, lane, channel, provider, size, place)
+    INSERT INTO batches_lease (batch_id, lane, channel, provider, size, remaining, probe, worker, expires_at)
+    SELECT batch_id, lane, channel, provider, size, size, probe, '', now() + interval '{UNACCEPTED_SECONDS} seconds'
+      FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::int[], %s::bool[]) WITH ORDINALITY
+        AS lease (batch_id, lane, channel, provider, size, probe, place)
      ORDER BY place
     RETURNING id
 """
@@ -120,7 +123,7 @@ def split(batch_id: int, item_ids: Sequence[int], route: Route) -> Iterable[NewL
     """Cut a batch's items into leases of the route's size."""
     for start in range(0, len(item_ids), route.lease_size):
         chunk = tuple(item_ids[start : start + route.lease_size])
-        yield NewLease(batch_id, route.lane, route.channel, route.provider, chunk)
+        yield NewLease(batch_id, route.lane, route.channel, route.provider, chunk, route.probe)
 
 
 def write_leases(leases: Sequence[NewLease]) -> tuple[tuple[int, str], ...]:
@@ -136,6 +139,7 @@ def write_leases(leases: Sequence[NewLease]) -> tuple[tuple[int, str], ...]:
                 [lease.channel for lease in leases],
                 [lease.provider for lease in leases],
                 [len(lease.item_ids) for lease in leases],
+                [lease.probe for lease in leases],
             ],
         )
         ids = [row[0] for row in cursor.fetchall()]

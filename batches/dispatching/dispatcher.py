@@ -21,8 +21,10 @@ from batches.dispatching import claim, rescue, settle
 from batches.dispatching.allotment import Allotment
 from batches.dispatching.concerns import Concerns, idle_workers, waiting_lanes
 from batches.dispatching.floors import Floors
+from batches.dispatching.detours import with_detours
 from batches.dispatching.leader import Leadership
 from batches.dispatching.publish import MESSAGE_LOST_SECONDS, Publication
+from batches.dispatching.probes import claim_probes
 from batches.dispatching.window import Window, read_window
 from batches.economy import bell, deadline, gathering
 from batches.progress import BatchFacts, publisher
@@ -189,7 +191,10 @@ class Dispatcher:
         if suspects:
             self._publish(suspects, now)
             window = read_window()  # they take of the room of their batches
-        while self._claim_once(window, now) >= claim.FULL_CLAIM and self._may_claim_more(now):
+        probes = claim_probes(window)
+        if probes:
+            self._publish(probes, now)
+        while self._claim_once(with_detours(window), now) >= claim.FULL_CLAIM and self._may_claim_more(now):
             window = read_window()
 
     def _may_claim_more(self, now: float) -> bool:

@@ -142,7 +142,7 @@ def claim_suspects(window: Window) -> tuple[tuple[int, str], ...]:
         if batch.concurrency is not None
     }
     full = [batch_id for batch_id, free in room.items() if free <= 0]
-    closed = [alias for alias, seconds in window.reopening_in.items() if seconds > 0]
+    closed = [alias for alias, state in window.states.items() if state.is_unavailable()]
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM batches_lease WHERE lane = %s", [SOLO_LANE])
         free = window.workers - cursor.fetchone()[0]

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from django.db import connection
 
-from batches.states import ECONOMY_LANE, Channel, Priority
+from batches.account_states import NOTHING_KNOWN, AccountState, known_accounts, read_states
+from batches.states import ECONOMY_LANE, Channel, Priority, WhenUnavailable
 
 AHEAD = 1.2
 """Leased beyond what the workers can run at once, so that they never wait for the dispatcher."""
@@ -37,6 +38,8 @@ class Runnable:
     unfinished: int
     least_attempts: int = 0
     """Of an economy batch only what was tried already may run fast, where it may at all."""
+    when_unavailable: str = WhenUnavailable.WAIT
+    fallbacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,12 @@ class Window:
     reopening_in: Mapping[str, float]
     unaccepted_by_batch: Mapping[int, int] = field(default_factory=dict)
     """Items whose lease no worker has taken yet."""
+    states: Mapping[str, AccountState] = field(default_factory=dict)
+    """What is known of the accounts."""
+
+    def state(self, alias: str) -> AccountState:
+        """What is known of an account."""
+        return self.states.get(alias, NOTHING_KNOWN)
 
     def kept_from_high(self, channel: str) -> int:
         """Slots of the ordinary priorities' minimum that they do not use yet."""
@@ -73,7 +82,8 @@ _BATCHES = f"""
            total - succeeded - failed - cancelled - unknown - CASE WHEN mode = 'economy' THEN (
                SELECT COALESCE(sum(lease.remaining), 0) FROM batches_lease AS lease
                 WHERE lease.batch_id = batch.id AND lease.lane = '{ECONOMY_LANE}') ELSE 0 END,
-           CASE WHEN mode = 'economy' AND fast_since IS NULL THEN 1 ELSE 0 END
+           CASE WHEN mode = 'economy' AND fast_since IS NULL THEN 1 ELSE 0 END,
+           when_unavailable, fallbacks
       FROM batches_batch AS batch
      WHERE settled_at IS NULL AND status = 'running'
        AND total > succeeded + failed + cancelled + unknown
@@ -88,23 +98,21 @@ _WORKERS = f"""
     SELECT capacity FROM batches_worker
      WHERE role = 'worker' AND seen_at > now() - interval '{WORKER_SEEN_SECONDS} seconds'
 """
-_ACCOUNTS = """
-    SELECT alias, EXTRACT(EPOCH FROM closed_until - now())::float8
-      FROM batches_provideraccount WHERE closed_until > now() - interval '20 seconds'
-"""
+REOPENED_SECONDS = 20.0
+"""An account that reopened longer ago takes as many calls as any."""
 
 
 def read_window() -> Window:
     """Read what the next claim decides on."""
     with connection.cursor() as cursor:
         cursor.execute(_BATCHES)
-        batches = tuple(Runnable(*row) for row in cursor.fetchall())
+        batches = tuple(Runnable(*row, tuple(json.loads(fallbacks))) for *row, fallbacks in cursor.fetchall())
         cursor.execute(_WORKERS)
         capacities = [json.loads(row[0]) for row in cursor.fetchall()]
         cursor.execute(_LEASES)
         leases = cursor.fetchall()
-        cursor.execute(_ACCOUNTS)
-        accounts = dict(cursor.fetchall())
+        states = read_states(cursor)
+    known_accounts.replace(states)
     by_batch, by_lane, by_provider = Counter[int](), Counter[tuple[str, str]](), Counter[str]()
     unaccepted = Counter[int]()
     for batch_id, channel, lane, provider, remaining, waiting in leases:
@@ -112,5 +120,20 @@ def read_window() -> Window:
         unaccepted[batch_id] += waiting
         by_provider[provider] += remaining
         by_lane[channel, lane.rpartition(".")[2]] += remaining
+    reopening = {
+        alias: state.reopening_in
+        for alias, state in states.items()
+        if state.reopening_in is not None and state.reopening_in > -REOPENED_SECONDS
+    }
     capacity = {channel: sum(each.get(channel, 0) for each in capacities) for channel in Channel.values}
-    return Window(batches, capacity, len(capacities), by_batch, by_lane, by_provider, accounts, unaccepted)
+    return Window(
+        batches,
+        capacity,
+        len(capacities),
+        by_batch,
+        by_lane,
+        by_provider,
+        reopening,
+        unaccepted,
+        states=states,
+    )

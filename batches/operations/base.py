@@ -27,7 +27,7 @@ from __future__ import annotations
 import functools
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
@@ -83,11 +83,15 @@ class Attempt:
     answers: Answers | None = field(default=None, compare=False)
     """In economy mode; their tokens were counted when they came."""
 
+    foresee: Callable[[ChatRequest], None] | None = field(default=None, compare=False)
+    """Told each question before it is asked, where the account's tokens are limited."""
     def ask(self, request: ChatRequest) -> ChatAnswer:
         """Ask the attempt's model, and count the tokens. Raises :class:`providers.base.ProviderError`."""
         if self.answers is not None:
             return self.answers.to(request)
         answer = cast(ChatProvider, self.provider).complete(request)
+        if self.foresee is not None:
+            self.foresee(request)
         self.used.update(tokens_of(answer))
         return answer
 

@@ -38,7 +38,8 @@ NO_OUTCOME = Fault(ErrorCategory.INTERNAL, "operation_failed", "The operation re
 class Change:
     """One item's row after an attempt, and what the batch's figures learn of it.
 
-    ``closes_account_seconds``: how long the provider asked everybody to wait. ``used``: what was billed, by unit;
+    ``closes_account_seconds``: how long the provider asked everybody to wait. ``opens_account``: for what the account's
+    breaker opens, see :mod:`batches.running.account_health`. ``used``: what was billed, by unit;
     ``simulated``: by the sandbox, so nobody pays it. ``cost``: of what was used, at the prices of this moment; None
     where nothing was, or has no price. ``waited_ms``: for limits, until the call left or, where it did not, until it
     may be tried again.
@@ -60,6 +61,7 @@ class Change:
     fault: Fault | None = None
     idempotent: bool = True
     closes_account_seconds: float = 0.0
+    opens_account: str = ""
     used: Mapping[str, int] = field(default_factory=dict)
     simulated: bool = False
     cost: Decimal | None = None

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from batches.account_states import known_accounts
 from batches.backoff import RetryPolicy
 from batches.limits import Limit, limits_of
 from batches.models import Batch
 from batches.operations import Operation, get_operation, operation_names
+from batches.states import WhenUnavailable
 from providers.base import NOBODY, Provider
 from providers.registry import get_provider, provider_aliases
 
@@ -31,7 +33,8 @@ class Misconfigured(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BatchContext:
-    """A batch as its items need it."""
+    """A batch as its items need it. ``provider``: who is called, its own or a fallback; ``waits``: whether its items
+    wait for an account that refuses everybody, rather than fail."""
 
     batch_id: int
     owner_id: int
@@ -43,6 +46,18 @@ class BatchContext:
     timeout_seconds: float
     limits: tuple[Limit, ...]
     read_at: float
+    waits: bool = True
+    known_version: int = 0
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether a call's size decides when it may leave, so that nothing is reserved before it is known."""
+        return any(limit.tokens_per_second is not None for limit in self.limits)
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it is still what the database says, and its limits are what is known of the account."""
+        return time.monotonic() - self.read_at <= FRESH_SECONDS and self.known_version == known_accounts.version
 
     @property
     def is_open(self) -> bool:
@@ -51,30 +66,31 @@ class BatchContext:
 
 
 class Contexts:
-    """The contexts of this process, by batch."""
+    """The contexts of this process, by batch and the provider that is called."""
 
     def __init__(self) -> None:
-        self._contexts: dict[int, BatchContext] = {}
+        self._contexts: dict[tuple[int, str], BatchContext] = {}
 
-    def get(self, batch_id: int) -> BatchContext:
-        """The batch's context, at most two seconds old.
+    def get(self, batch_id: int, alias: str = "") -> BatchContext:
+        """The batch's context for calls of this provider, its own where none is named; at most two seconds old.
 
         Raises :class:`Misconfigured`, and ``Batch.DoesNotExist`` when it was deleted.
         """
-        context = self._contexts.get(batch_id)
-        if context is None or time.monotonic() - context.read_at > FRESH_SECONDS:
-            context = self._contexts[batch_id] = read(batch_id)
+        context = self._contexts.get((batch_id, alias))
+        if context is None or not context.is_fresh:
+            context = self._contexts[batch_id, alias] = read(batch_id, alias)
             self._forget_old()
         return context
 
     def _forget_old(self) -> None:
         horizon = time.monotonic() - 60 * FRESH_SECONDS
-        for batch_id in [key for key, context in self._contexts.items() if context.read_at < horizon]:
-            del self._contexts[batch_id]
+        for place in [key for key, context in self._contexts.items() if context.read_at < horizon]:
+            del self._contexts[place]
 
 
-def read(batch_id: int) -> BatchContext:
+def read(batch_id: int, alias: str = "") -> BatchContext:
     """Read a batch's context from the database. Raises as :meth:`Contexts.get`."""
+    version = known_accounts.version
     batch = Batch.objects.get(pk=batch_id)
     policy = RetryPolicy(
         max_retries=batch.max_retries,
@@ -83,7 +99,7 @@ def read(batch_id: int) -> BatchContext:
     )
     try:
         operation = get_operation(batch.operation)
-        provider = get_provider(batch.provider) if batch.provider else NOBODY
+        provider = get_provider(alias or batch.provider) if batch.provider else NOBODY
     except Exception as error:  # whatever somebody's operation or adapter raises where it is made
         raise Misconfigured(policy) from error
     return BatchContext(
@@ -97,6 +113,8 @@ def read(batch_id: int) -> BatchContext:
         timeout_seconds=batch.timeout_ms / 1000,
         limits=limits_of(batch, provider),
         read_at=time.monotonic(),
+        waits=batch.when_unavailable != WhenUnavailable.FAIL,
+        known_version=version,
     )
 
 

@@ -16,7 +16,7 @@ import gevent
 from django.db import connection
 from gevent.event import Event
 
-from batches.limits import HORIZON_SECONDS, Reservation, reserve
+from batches.limits import HORIZON_SECONDS, Limit, Reservation, reserve
 from batches.outcomes import Snooze
 from batches.running import leases
 from batches.running.context import BatchContext
@@ -62,13 +62,20 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Departing:
-    """An attempt that is about to be made. ``slot``: reserved already; only calls that may be repeated have one."""
+    """An attempt that is about to be made. ``slot``: reserved already; only calls that may be repeated have one.
+    ``tokens``: what it is expected to use, where tokens are limited."""
 
     held: HeldLease
     context: BatchContext
     item_id: int
     attempt_id: uuid.UUID
     slot: Slot | None
+    tokens: int = 0
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """The limits as this call meets them."""
+        return tuple(limit.for_call(self.tokens) for limit in self.context.limits)
 
 
 def slots_of(reservation: Reservation) -> list[Slot]:
@@ -97,6 +104,8 @@ class Departures:
             gevent.sleep(0.05)
         if self._stopping.is_set() or self._watch.is_lost(held) or self._watch.is_stopped(held.batch_id):
             raise HeldBack(Snooze())
+        if not held.calls_anyway and self._watch.is_open(alias):
+            raise HeldBack(Snooze(NO_PERMIT_SNOOZE_SECONDS))
         closed = self._watch.seconds_closed(alias)
         if closed:
             raise HeldBack(Snooze(closed, for_limits=True))
@@ -115,6 +124,8 @@ class Departures:
 
     def _keep_slot(self, departing: Departing) -> None:
         slot = departing.slot
+        if departing.context.counts_tokens:
+            slot = self._reserve(departing, HORIZON_SECONDS)
         for _ in range(MOST_MISSED_SLOTS):
             if self._is_on_time(departing, slot):
                 return
@@ -170,7 +181,7 @@ class Departures:
 
         With ``number`` 0 none is reserved, only waited until one is within the horizon.
         """
-        limits = departing.context.limits
+        limits = departing.limits
         if not limits:
             return None
         given_up_at = time.monotonic() + patience_seconds

@@ -14,6 +14,7 @@ from django.db import Error, connection
 from batches.progress import BatchFacts, publisher
 from batches.running import context
 from batches.running.changes import Change
+from batches.running.learning import Learning
 from batches.running.progress_watch import ProgressWatch
 from batches.running.recorder import Recorder
 from batches.running.runner import Runner
@@ -34,6 +35,7 @@ class Engine:
         self.recorder = Recorder(self._recorded, self._written)
         self.runner = Runner(self.boot_id, self.watch, self._record)
         self.tally = Tally()
+        self.learning = Learning(self.runner.usage)
         self.progress = ProgressWatch(self.watch, self.runner, self.stop, self.tally)
 
     def start(self) -> None:
@@ -42,6 +44,7 @@ class Engine:
         self.recorder.start()
         self.watch.start()
         logger.info("Engine %s started", self.boot_id)
+        self.learning.start()
 
     def run_lease(self, lease_id: int) -> None:
         """Accept a lease and start its items; returns when the last of them has started."""
@@ -64,6 +67,7 @@ class Engine:
         self.recorder.stop()
         self.progress.stop()
         self.watch.stop()
+        self.learning.stop()
         try:
             farewell(self.boot_id)
         except Error:

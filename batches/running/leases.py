@@ -28,13 +28,19 @@ class LeasedItem:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedLease:
-    """A lease that is ours, with its items. ``runs``: whether its batch was still running at that moment."""
+    """A lease that is ours, with its items. ``runs``: whether its batch was still running at that moment.
+
+    ``provider``: who is to be called, which may be a fallback of the batch's own; ``probe``: to find out whether it
+    works again.
+    """
 
     id: int
     batch_id: int
     lane: str
     runs: bool
     items: tuple[LeasedItem, ...]
+    provider: str = ""
+    probe: bool = False
 
 
 _ACCEPT = f"""
@@ -42,9 +48,10 @@ _ACCEPT = f"""
         UPDATE batches_lease
            SET worker = %s, accepted_at = now(), expires_at = now() + interval '{LEASE_SECONDS} seconds'
          WHERE id = %s AND worker = '' AND expires_at > now()
-        RETURNING id, batch_id, lane
+        RETURNING id, batch_id, lane, provider, probe
     )
-    SELECT accepted.batch_id, accepted.lane, COALESCE(batch.status = 'running', false),
+    SELECT accepted.batch_id, accepted.lane, accepted.provider, accepted.probe,
+           COALESCE(batch.status = 'running', false),
            item.id, item.key, item.input, item.attempts, item.failures,
            -- What became fast has a retry window of its own: at a provider's batch API an item may wait for a day.
            CASE WHEN item.first_attempt_at IS NULL THEN 0
@@ -62,9 +69,11 @@ def accept(lease_id: int, worker: str) -> AcceptedLease | None:
         rows = cursor.fetchall()
     if not rows:
         return None
-    batch_id, lane, runs = rows[0][:3]
-    items = tuple(LeasedItem(key, name, json.loads(given), *counts) for _, _, _, key, name, given, *counts in rows)
-    return AcceptedLease(lease_id, batch_id, lane, runs, items)
+    batch_id, lane, provider, probe, runs = rows[0][:5]
+    items = tuple(
+        LeasedItem(key, name, json.loads(given), *counts) for _, _, _, _, _, key, name, given, *counts in rows
+    )
+    return AcceptedLease(lease_id, batch_id, lane, runs, items, provider, probe)
 
 
 def hand_back(lease_id: int, worker: str) -> None:

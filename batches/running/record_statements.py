@@ -330,30 +330,6 @@ def add_to_histograms(cursor: CursorWrapper, counted: Counter[tuple[int, str, in
     cursor.execute(_WRITE_HISTOGRAMS, [*columns, [number for _, number in rows]])
 
 
-_CLOSE_ACCOUNTS = """
-    INSERT INTO batches_provideraccount (alias, closed_until, reason, changed_at)
-    SELECT alias, clock_timestamp() + seconds * interval '1 second', %s, clock_timestamp()
-      FROM unnest(%s::text[], %s::float8[]) AS closed (alias, seconds)
-    ON CONFLICT (alias) DO UPDATE
-       SET closed_until = GREATEST(batches_provideraccount.closed_until, EXCLUDED.closed_until),
-           reason = EXCLUDED.reason, changed_at = EXCLUDED.changed_at
-"""
-
-
-def close_accounts(cursor: CursorWrapper, group: Iterable[Change]) -> None:
-    """A 429 with Retry-After closes the account for everybody until then.
-
-    Also where the item was lost meanwhile: what the provider said of the account is true whoever has the item now.
-    """
-    longest: dict[str, float] = {}
-    for change in group:
-        if change.closes_account_seconds > 0:
-            longest[change.provider] = max(longest.get(change.provider, 0.0), change.closes_account_seconds)
-    if longest:
-        aliases = sorted(longest)
-        cursor.execute(_CLOSE_ACCOUNTS, ["429 with Retry-After", aliases, [longest[alias] for alias in aliases]])
-
-
 _SHRINK_LEASES = """
     WITH done AS (
         SELECT * FROM unnest(%s::bigint[], %s::int[]) AS done (id, number)

@@ -19,6 +19,7 @@ from gevent.queue import Queue
 
 from batches.progress import BatchFacts
 from batches.running import record_statements as statements
+from batches.running.account_statements import Accounts
 from batches.running.changes import UNSTORABLE, Change, status_of_bug
 
 logger = logging.getLogger(__name__)
@@ -136,7 +137,11 @@ def unstorable(change: Change) -> Change:
         duration_ms=None,
         fault=UNSTORABLE,
         closes_account_seconds=0.0,
+        opens_account="",
     )
+
+
+accounts = Accounts()
 
 
 def write(group: Sequence[Change]) -> list[BatchFacts]:
@@ -148,7 +153,7 @@ def write(group: Sequence[Change]) -> list[BatchFacts]:
             facts = statements.count(cursor, applied, healed, settled)
             statements.write_errors(cursor, applied)
             statements.write_histograms(cursor, applied, healed, settled)
-            statements.close_accounts(cursor, group)
+            accounts.write(cursor, group)
             statements.shrink_leases(cursor, applied)
     finally:
         connection.close()

@@ -23,10 +23,11 @@ from gevent.lock import Semaphore
 from gevent.pool import Pool
 
 from batches.backoff import RetryPolicy
-from batches.limits import reserve
+from batches.limits import USUAL_TOKENS, reserve, settle
 from batches.operations import Attempt
 from batches.outcomes import Fault, Outcome, Rejected, Retry, Snooze, Unknown, outcome_of_error
 from batches.running import attempt_log, leases
+from batches.running.account_health import AccountHealth, Judgement
 from batches.running.changes import Change, Held, change_of, closed_seconds
 from batches.running.context import BatchContext, Contexts, Misconfigured
 from batches.running.departures import (
@@ -38,11 +39,13 @@ from batches.running.departures import (
     slots_of,
     until_near,
 )
+from batches.running.learning import Usage
 from batches.running.leases import AcceptedLease, LeasedItem
 from batches.running.watch import HeldLease, Watch
 from batches.states import SOLO_LANE
-from providers.base import ErrorCategory, ProviderError
+from providers.base import ChatRequest, ErrorCategory, ProviderError
 from providers.departure import departing
+from providers.tokens import tokens_of_question
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +74,9 @@ class Call:
 
     ``began``: when, monotonic; None where nothing was. ``left``: whether its first byte may be on the way.
     ``waited_seconds``: until limits let it leave. ``used``: see :class:`batches.operations.Attempt`.
+
+    Where the account's tokens are limited: ``questions`` asked so far, ``guessed_tokens`` of the first one,
+    ``expected_tokens`` of it and its answer, ``reserved_tokens``: what was taken of the limit before it left.
     """
 
     attempt_id: uuid.UUID = field(default_factory=uuid.uuid4)
@@ -79,6 +85,10 @@ class Call:
     deadline: gevent.Timeout | None = None
     waited_seconds: float = 0.0
     used: Counter[str] = field(default_factory=Counter)
+    questions: int = 0
+    guessed_tokens: int = 0
+    expected_tokens: int = 0
+    reserved_tokens: int = 0
 
 
 class Runner:
@@ -91,6 +101,8 @@ class Runner:
         self._record = record
         self._contexts = Contexts()
         self._departures = Departures(watch, self.stopping)
+        self._health = AccountHealth()
+        self.usage = Usage()
         self._pools = {channel: Pool(capacity) for channel, capacity in settings.WORKER_CAPACITY.items()}
         self._solo = Semaphore(1)
 
@@ -131,7 +143,8 @@ class Runner:
             self._give_back(held, waiting, Snooze())
             return
         try:
-            context = self._contexts.get(accepted.batch_id)
+            context = self._contexts.get(accepted.batch_id, accepted.provider)
+            held.calls_anyway = accepted.probe or not context.waits
         except Misconfigured as error:
             logger.error("Lease %d of batch %d: %s: %s", held.id, held.batch_id, error, type(error.__cause__).__name__)
             self._leave_to_others(held, waiting, error.policy)
@@ -177,7 +190,8 @@ class Runner:
 
     def _start_items(self, held: HeldLease, context: BatchContext, waiting: list[LeasedItem]) -> None:
         slots: list[Slot | None] = [None] * len(waiting)
-        if context.limits and context.provider.idempotent and not self.stopping.is_set():
+        ahead = context.limits and not context.counts_tokens
+        if ahead and context.provider.idempotent and not self.stopping.is_set():
             slots = self._take_permits(held, context, waiting)
         pool = self._pools[context.channel]
         for slot in slots:
@@ -220,6 +234,11 @@ class Runner:
             outcome = bug(error, call, context) if call.left else Snooze(NO_PERMIT_SNOOZE_SECONDS)
         if isinstance(outcome, Snooze) and not call.left:
             call.began = None  # it came as far as to connect, and no attempt was made
+        judgement = self._judge(context, item, outcome)
+        outcome = judgement.outcome
+        if judgement.fault is not None:
+            call.began = None  # it was answered, and its account is to blame: nothing is spent
+        self._settle_tokens(context, call)
         ended = time.monotonic()
         facts: dict[str, Any] = {
             "attempt_id": call.attempt_id if call.began is not None else None,
@@ -232,8 +251,41 @@ class Runner:
             change = change_of(outcome, self._held(held, context, item), **facts)
         except Exception as error:
             change = change_of(bug(error, call, context), self._held(held, context, item), **facts)
+        if judgement.opens_for or judgement.fault is not None:
+            change = replace(change, opens_account=judgement.opens_for, fault=judgement.fault or change.fault)
         attempt_log.note(context.operation.name, item, change, facts["elapsed_seconds"])
         self._record(change)
+
+    def _judge(self, context: BatchContext, item: LeasedItem, outcome: Outcome) -> Judgement:
+        """What the answer says of the account; an account that refuses everybody is held against no item."""
+        alias = context.provider.alias
+        judgement = self._health.judge(alias, item.id, outcome, waits=context.waits)
+        if judgement.opens_for:
+            logger.warning("The breaker of account %s opens: %s", alias, judgement.opens_for)
+            self._watch.open_account(alias)
+        return judgement
+
+    def _foresee(self, context: BatchContext, call: Call, request: ChatRequest) -> None:
+        """Expect what the first question will use; others of the same item follow it freely, and are settled."""
+        call.questions += 1
+        if not call.left:
+            call.guessed_tokens = tokens_of_question(request)
+            call.expected_tokens = self.usage.expected(context.provider.alias, request)
+
+    def _settle_tokens(self, context: BatchContext, call: Call) -> None:
+        """Correct what was reserved of the account's tokens by what was used. Without Redis it counts anew anyway."""
+        if not call.reserved_tokens:
+            return
+        received, given = call.used["input_tokens"], call.used["output_tokens"]
+        if given:
+            guessed = 0 if call.questions > 1 else call.guessed_tokens
+            alias = context.provider.alias
+            self.usage.note(alias, guessed=guessed, input_tokens=received, output_tokens=given)
+        for limit in context.limits:
+            try:
+                settle(limit, call.reserved_tokens, received + given)
+            except redis.RedisError as error:
+                logger.warning("Tokens were not settled without Redis: %s", type(error).__name__)
 
     def _call(self, held: HeldLease, context: BatchContext, item: LeasedItem, slot: Slot | None, call: Call) -> Outcome:
         """Let the operation make its call, which leaves at its moment."""
@@ -254,8 +306,11 @@ class Runner:
         if call.deadline is not None:
             call.deadline.cancel()
         arrived = time.monotonic()
+        tokens = 0
+        if moment.context.counts_tokens:
+            tokens = call.expected_tokens or round(self.usage.usual(moment.context.provider.alias) or USUAL_TOKENS)
         try:
-            self._departures.await_moment(moment)
+            self._departures.await_moment(replace(moment, tokens=tokens))
         finally:
             if moment.context.limits:
                 call.waited_seconds += time.monotonic() - arrived
@@ -263,6 +318,7 @@ class Runner:
             call.deadline.start()
         call.began = time.monotonic()
         call.left = True
+        call.reserved_tokens = tokens
 
     def _run(self, context: BatchContext, item: LeasedItem, call: Call) -> Outcome:
         attempt = Attempt(
@@ -275,6 +331,7 @@ class Runner:
             reference=str(call.attempt_id),
             timeout_seconds=context.timeout_seconds,
             used=call.used,
+            foresee=partial(self._foresee, context, call) if context.counts_tokens else None,
         )
         call.deadline = gevent.Timeout(context.timeout_seconds + DEADLINE_GRACE_SECONDS, DeadlineExceeded)
         call.deadline.start()

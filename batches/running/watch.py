@@ -20,6 +20,7 @@ import gevent
 from django.conf import settings
 from django.db import Error, connection
 
+from batches.account_states import known_accounts, read_states
 from batches.running import leases
 
 logger = logging.getLogger(__name__)
@@ -37,16 +38,17 @@ class HeldLease:
     """A lease this process has. ``valid_until`` (monotonic) is a little before the database's expiry.
 
     ``remaining``: items that are not recorded yet. ``running``: those of them that have no outcome yet, either;
-    ``moved_at``: when one had.
+    ``moved_at``: when one had. ``calls_anyway``: also a provider whose breaker is open.
     """
 
-    __slots__ = ("batch_id", "id", "moved_at", "remaining", "running", "valid_until")
+    __slots__ = ("batch_id", "calls_anyway", "id", "moved_at", "remaining", "running", "valid_until")
 
     def __init__(self, lease_id: int, batch_id: int, size: int, accepted_at: float) -> None:
         self.id = lease_id
         self.batch_id = batch_id
         self.remaining = self.running = size
         self.moved_at = accepted_at
+        self.calls_anyway = False
         self.valid_until = accepted_at + leases.LEASE_SECONDS - LEASE_MARGIN_SECONDS
 
 
@@ -63,6 +65,7 @@ class Watch:
         self._stopped: frozenset[int] = frozenset()
         self._closed_until: dict[str, float] = {}
         self._noted: dict[str, tuple[float, float]] = {}
+        self._noted_open: dict[str, float] = {}
         self._read_at = 0.0
         self._beaten_at = 0.0
         self._greenlets: list[gevent.Greenlet[..., None]] = []
@@ -112,6 +115,15 @@ class Watch:
         until = max(self._closed_until.get(alias, 0.0), now + seconds)
         self._closed_until[alias] = until
         self._noted[alias] = (now, until)
+
+    def open_account(self, alias: str) -> None:
+        """Its breaker opens: known here at once, in the database within a moment."""
+        self._noted_open[alias] = time.monotonic()
+
+    def is_open(self, alias: str) -> bool:
+        """Whether the account's breaker is open, so that nothing but a probe is sent."""
+        noted = self._noted_open.get(alias)
+        return known_accounts.state(alias).is_open or (noted is not None and time.monotonic() - noted < NOTED_SECONDS)
 
     def seconds_closed(self, alias: str) -> float:
         """How much longer the account is closed; 0 when it is open."""
@@ -167,11 +179,12 @@ class Watch:
                 self._timeouts = {batch_id: timeout / 1000 for batch_id, _, timeout in rows}
             else:
                 self._stopped = frozenset()
-            cursor.execute(
-                "SELECT alias, EXTRACT(EPOCH FROM closed_until - now())::float8"
-                "  FROM batches_provideraccount WHERE closed_until > now()"
+            states = read_states(cursor)
+            known_accounts.replace(states)
+            closed = {alias: state.reopening_in or 0.0 for alias, state in states.items()}
+            self._closed_until = self._with_noted(
+                {alias: now + seconds for alias, seconds in closed.items() if seconds > 0}, now
             )
-            self._closed_until = self._with_noted({alias: now + seconds for alias, seconds in cursor.fetchall()}, now)
             self._read_at = now
             if now - self._beaten_at >= HEARTBEAT_SECONDS:
                 heartbeat(self.boot_id, "worker", dict(settings.WORKER_CAPACITY), self.in_flight)

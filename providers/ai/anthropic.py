@@ -8,7 +8,7 @@ from typing import Any
 from providers.ai.batches.anthropic import AnthropicBatches
 from providers.ai.chat import Ending, Reading, place
 from providers.base import ChatRequest, ErrorCategory, Image, Limits
-from providers.http import Verdict, refined
+from providers.http import Ceilings, Verdict, ceilings, refined
 
 DEFAULT_VERSION = "2023-06-01"
 MOST_OUTPUT_TOKENS = 4096
@@ -60,6 +60,9 @@ class Anthropic(AnthropicBatches):
         if request.schema is not None:
             body["output_config"] = {"format": {"type": "json_schema", "schema": request.schema}}
         return body
+
+    def ceilings(self, headers: Mapping[str, str]) -> Ceilings:
+        return ceilings.of_anthropic(headers)
 
     def read(self, answer: Any) -> Reading:
         usage = answer.get("usage") or {}

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import orjson
 
 from providers.base import ChatAnswer, ChatRequest, ErrorCategory, Limits, ProviderError
-from providers.http import FileClient, HttpClient, Response, Verdict
+from providers.http import Ceilings, FileClient, HttpClient, Response, Told, Verdict, ceilings
 
 # Stands in for a photo while the rest is encoded: to escape a photo's base64 costs five times the rest of the call.
 PLACE = secrets.token_hex(16)
@@ -43,6 +43,8 @@ class ChatAdapter(ABC):
 
     idempotent: ClassVar[bool] = True
     departs: ClassVar[bool] = True
+    names_limits: ClassVar[bool] = True
+    """Whether its answers' headers name the account's limits."""
 
     def __init__(
         self, *, alias: str, base_url: str, key: str, model: str, limits: Limits, uses_sandbox: bool = False
@@ -51,9 +53,10 @@ class ChatAdapter(ABC):
         self.model = model
         self.limits = limits
         self.uses_sandbox = uses_sandbox
+        self.told = Told(self.ceilings)
         headers = self.headers(key)
         json_headers = {**headers, "Content-Type": "application/json"}
-        self._http = HttpClient(alias, base_url, headers=json_headers, refine=self.refine)
+        self._http = HttpClient(alias, base_url, headers=json_headers, refine=self.refine, told=self.told)
         self.files = FileClient(alias, base_url, headers=headers, refine=self.refine)
 
     @abstractmethod
@@ -75,6 +78,10 @@ class ChatAdapter(ABC):
     @abstractmethod
     def refine(self, status: int, body: Any, verdict: Verdict) -> Verdict:
         """What the provider's own error code adds to what the status says."""
+
+    def ceilings(self, headers: Mapping[str, str]) -> Ceilings:
+        """What an answer's headers say of the account's limits. Most speak OpenAI's way."""
+        return ceilings.of_openai(headers)
 
     def complete(self, request: ChatRequest) -> ChatAnswer:
         """Make the call. Raises :class:`ProviderError`."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import mimetypes
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote, urlsplit
 
 from providers.ai.batches.gemini import GeminiBatches
 from providers.ai.chat import Ending, Reading, place
 from providers.base import ChatRequest, Image
-from providers.http import Verdict, refined
+from providers.http import Ceilings, Verdict, ceilings, refined
 
 COMPLETE = frozenset({"STOP", "FINISH_REASON_UNSPECIFIED"})
 REFUSED = frozenset(
@@ -24,6 +24,8 @@ class Gemini(GeminiBatches):
 
     The base URL ends with the version of the API, such as ``/v1beta``.
     """
+
+    names_limits: ClassVar[bool] = False
 
     def headers(self, key: str) -> Mapping[str, str]:
         return {"x-goog-api-key": key}
@@ -44,6 +46,9 @@ class Gemini(GeminiBatches):
         if settings:
             body["generationConfig"] = settings
         return body
+
+    def ceilings(self, headers: Mapping[str, str]) -> Ceilings:
+        return ceilings.of_nobody(headers)
 
     def read(self, answer: Any) -> Reading:
         usage = answer.get("usageMetadata") or {}

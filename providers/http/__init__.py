@@ -7,15 +7,18 @@ was sent. Works in threads and under gevent, with thousands of calls in flight.
 
 from providers.http.answers import Response, read_json
 from providers.http.bodies import FileBody, form_with_file
+from providers.http.ceilings import Ceilings, Told
 from providers.http.client import HttpClient
 from providers.http.files import FileClient
 from providers.http.verdicts import Verdict, classify, refined, retry_after
 
 __all__ = [
+    "Ceilings",
     "FileBody",
     "FileClient",
     "HttpClient",
     "Response",
+    "Told",
     "Verdict",
     "classify",
     "form_with_file",

@@ -13,6 +13,7 @@ import httptools
 from providers.base import ErrorCategory, ProviderError
 from providers.departure import depart
 from providers.http.answers import Answer, Response, TooLarge, read_json
+from providers.http.ceilings import Told
 from providers.http.connections import is_quiet, origin
 from providers.http.verdicts import Refine, classify, retry_after
 
@@ -26,17 +27,25 @@ class HttpClient:
     """Calls one provider.
 
     ``fresh``: a new connection for each call, for providers without idempotency, because on a kept connection
-    that the server just closed nobody can tell whether the request arrived.
+    that the server just closed nobody can tell whether the request arrived. ``told`` hears the headers of its answers.
     """
 
     def __init__(
-        self, name: str, base_url: str, *, headers: Mapping[str, str], refine: Refine | None = None, fresh: bool = False
+        self,
+        name: str,
+        base_url: str,
+        *,
+        headers: Mapping[str, str],
+        refine: Refine | None = None,
+        fresh: bool = False,
+        told: Told | None = None,
     ) -> None:
         address = urlsplit(base_url)
         if address.scheme not in {"http", "https"} or not address.hostname:
             raise ValueError(f"{base_url!r} is not an http(s) URL")
         self.name = name
         self._refine = refine
+        self._told = told
         self._origin = origin(address.scheme == "https", address.hostname, address.port)
         self._prefix = address.path.rstrip("/")
         self._fresh = fresh
@@ -48,7 +57,10 @@ class HttpClient:
     def post(self, path: str, body: bytes, *, headers: Mapping[str, str], timeout_seconds: float) -> Response:
         """POST and return a 2xx answer, its JSON parsed. Raises :class:`ProviderError` for everything else."""
         head = self._head("POST", path, headers, len(body))
-        return self._read(self._exchange(head, body, time.monotonic() + timeout_seconds))
+        response = self._exchange(head, body, time.monotonic() + timeout_seconds)
+        if self._told is not None:
+            self._told.hear(response.status, response.headers)
+        return self._read(response)
 
     def _head(self, method: str, path: str, headers: Mapping[str, str], size: int) -> bytes:
         return (
