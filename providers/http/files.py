@@ -82,6 +82,7 @@ class FileClient(HttpClient):
     def _download(self, path: str, timeout_seconds: float) -> Generator[bytes]:
         connection = self._connect(time.monotonic() + timeout_seconds)
         refusal = bytearray()
+        last = b"\n"
         try:
             budget = timeout_seconds + self._await_departure(connection)
             connection.settimeout(SILENT_SECONDS)
@@ -92,12 +93,14 @@ class FileClient(HttpClient):
                 piece = answer.take()
                 if piece and 200 <= answer.status < 300:
                     yield piece
+                    last = piece[-1:]
                 else:
                     refusal += piece
                 if answer.complete or len(refusal) > LARGEST_REFUSAL:
                     break
             else:
-                if not answer.ends_with_connection:
+                # Where nothing else tells the end, a line that was cut does.
+                if not answer.ends_with_connection or last != b"\n":
                     raise ConnectionError("closed before the answer was complete")
         except Exception as fault:
             if (named := self._named(fault)) is fault:
@@ -139,25 +142,19 @@ def _received(connection: socket.socket, budget: float) -> Iterator[bytes]:
 
 def lines_of(pieces: Iterable[bytes], longest: int = LONGEST_LINE) -> Iterator[bytes]:
     """The lines of a text that comes in pieces; of one longer than ``longest`` bytes only the beginning."""
-    rest = bytearray()
+    line = bytearray()
     overlong = False
     for piece in pieces:
-        *whole, last = piece.split(b"\n")
-        for line in whole:
+        for number, part in enumerate(piece.split(b"\n")):
+            if number:  # a break came before this part
+                if text := line.strip():
+                    yield bytes(text)
+                line.clear()
+                overlong = False
             if not overlong:
-                rest += line
-            if text := _within(rest, longest):
-                yield text
-            rest.clear()
-            overlong = False
-        if not overlong:
-            rest += last
-        if len(rest) > longest:
-            del rest[KEPT_OF_A_LONGER_LINE + 1 :]
-            overlong = True
-    if text := _within(rest, longest):
-        yield text
-
-
-def _within(line: bytearray, longest: int) -> bytes:
-    return bytes(line[:KEPT_OF_A_LONGER_LINE] if len(line) > longest else line).strip()
+                line += part
+            if len(line) > longest:
+                del line[KEPT_OF_A_LONGER_LINE:]
+                overlong = True
+    if text := line.strip():
+        yield bytes(text)
