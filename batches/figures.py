@@ -92,6 +92,11 @@ class Figures:
         return {name: self._sum(name) for name in self.measures if name.startswith("spent") or name == "unpriced"}
 
     @property
+    def deliveries(self) -> Counter[str]:
+        """Messages by what finally became of them."""
+        return self._by_category("delivery:")
+
+    @property
     def average_quality(self) -> float | None:
         """In [0, 1], exact; None where nothing was judged."""
         judged = self._sum("quality")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import ipaddress
 import os
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -22,10 +23,10 @@ Kind = Literal["chat", "images", "sms"]
 
 VERBS: dict[Kind, str] = {"chat": "complete", "images": "generate", "sms": "send"}
 # What the registry itself passes to an adapter; every other parameter of an adapter is an option of its entry.
-PASSED = frozenset({"self", "alias", "key", "uses_sandbox"})
-REGISTRY_OPTIONS = frozenset({"adapter", "base_url", "key_variable", "limits", "model", "prices"})
+PASSED = frozenset({"self", "alias", "key", "uses_sandbox", "receipts_url", "signature_secret"})
+REGISTRY_OPTIONS = frozenset({"adapter", "base_url", "key_variable", "limits", "model", "prices", "signature_variable"})
 # What the registry does not pass to an adapter as it stands in the entry.
-KEPT = frozenset({"adapter", "key_variable", "limits", "prices"})
+KEPT = frozenset({"adapter", "key_variable", "limits", "prices", "signature_variable"})
 SANDBOX_KEY = "sandbox"
 
 
@@ -64,6 +65,9 @@ def get_provider(alias: str) -> Provider:
     limits = Limits(**entry.get("limits", {}))
     options = {name: value for name, value in entry.items() if name not in KEPT}
     adapter = import_string(entry["adapter"])
+    if "receipts_url" in inspect.signature(adapter).parameters:
+        secret = os.environ.get(entry.get("signature_variable", ""), "").strip()
+        options |= {"receipts_url": receipts_url(alias, uses_sandbox=not key), "signature_secret": secret}
     provider = adapter(alias=alias, key=key or SANDBOX_KEY, limits=limits, uses_sandbox=not key, **options)
     return cast(Provider, provider)
 
@@ -92,6 +96,26 @@ def sandbox_url(alias: str) -> str:
     """Where the sandbox plays this provider: the alias in front tells it, and its journal, who is meant."""
     path = urlsplit(settings.PROVIDERS[alias]["base_url"]).path.rstrip("/")
     return f"{settings.SANDBOX_URL.rstrip('/')}/{alias}{path}"
+
+
+def receipts_url(alias: str, *, uses_sandbox: bool) -> str:
+    """Where a provider of messages shall tell what became of them; empty without a ``PUBLIC_URL`` that it can reach.
+
+    The sandbox reaches what this machine reaches; others refuse a message whose receipts go to a private address.
+    """
+    base = settings.PUBLIC_URL.rstrip("/")
+    if not base or not (uses_sandbox or is_public(base)):
+        return ""
+    return f"{base}/api/receipts/{alias}"
+
+
+def is_public(url: str) -> bool:
+    """Whether others may reach the address, by its looks: no name of this machine, no private number."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." in host and not host.endswith((".localhost", ".local", ".internal", ".test"))
 
 
 def aliases_without_key() -> list[str]:
@@ -150,7 +174,7 @@ def _can(alias: str, kind: Kind) -> bool:
 
 
 def _forget_providers(*, setting: str, **_: Any) -> None:
-    if setting in {"PROVIDERS", "SANDBOX_URL", "PRODUCTION"}:
+    if setting in {"PROVIDERS", "SANDBOX_URL", "PRODUCTION", "PUBLIC_URL"}:
         get_provider.cache_clear()
 
 

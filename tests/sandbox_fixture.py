@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 START_SECONDS = 20.0
+DEFAULT_RECEIPTS = {"sent_ms": 100, "ended_ms": 300, "undelivered_rate": 0, "error_code": "", "faults": {}}
 DEFAULT_BATCHES = {
     "seconds": 3.0,
     "line_faults": {},
@@ -60,6 +61,11 @@ class SandboxServer:
         answered = (entry for entry in self.log() if entry["accepted"] and entry["path"].endswith("/lines"))
         return Counter(entry["reference"] for entry in answered)
 
+    def write(self, **message: str) -> int:
+        """A person writes to a provider's number; returns what we answered the provider (0: nothing)."""
+        status: int = self._call("POST", "/_sandbox/inbound", message)["status"]
+        return status
+
     def clear(self) -> None:
         self._call("DELETE", "/_sandbox/log")
         self._call("DELETE", "/_sandbox/batches")
@@ -67,7 +73,7 @@ class SandboxServer:
     def reset(self) -> None:
         """No latency, no limits, no faults, an empty log."""
         self.configure(latency_ms=0, jitter_ms=0, requests_per_minute=None, error_rates={}, permanent_error_rate=0)
-        self.configure(batches=DEFAULT_BATCHES)
+        self.configure(batches=DEFAULT_BATCHES, receipts=DEFAULT_RECEIPTS)
         self.clear()
 
     def _call(self, method: str, path: str, content: Any = None) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from batches.admin.paging import ReadOnlyAdmin
-from batches.models import DeliveryReceipt, OptOut
+from batches.models import Contact, DeliveryReceipt, OptOut
 
 
 @admin.register(OptOut)
@@ -13,6 +13,15 @@ class OptOutAdmin(ReadOnlyAdmin[OptOut]):
     """Who wants no more messages of whom."""
 
     list_display = ("id", "owner", "source", "keyword", "provider", "created_at")
+    list_select_related = ("owner",)
+    search_fields = ("number__exact", "owner__username__exact")
+
+
+@admin.register(Contact)
+class ContactAdmin(ReadOnlyAdmin[Contact]):
+    """Who was texted through which account."""
+
+    list_display = ("id", "owner", "provider", "created_at")
     list_select_related = ("owner",)
     search_fields = ("number__exact", "owner__username__exact")
 

@@ -21,7 +21,7 @@ from batches.api.shapes import (
 from batches.costs import cost_of
 from batches.figures import Figures
 from batches.models import Batch
-from batches.states import Channel
+from batches.states import Channel, Delivery
 from batches.visibility import sees_every_error
 from providers.prices import SEGMENTS
 from providers.registry import UnknownProvider, get_provider
@@ -56,6 +56,7 @@ def analytics(batch: Batch, user: AbstractBaseUser | AnonymousUser) -> dict[str,
         "failures": failures,
         "rateLimit": rate_limit(batch, figures),
         **used(batch, figures),
+        "delivery": delivery(batch, figures) if batch.channel == Channel.SMS else None,
         "slotSeconds": SLOT_SECONDS,
         "timeline": timeline(finished),
     }
@@ -104,6 +105,18 @@ def used(batch: Batch, figures: Figures) -> dict[str, Any]:
         "segments": units[SEGMENTS] if batch.channel == Channel.SMS else None,
         "tokens": tokens_shape(units) if batch.channel == Channel.AI else None,
         "cost": cost_shape(cost) if cost else None,
+    }
+
+
+def delivery(batch: Batch, figures: Figures) -> dict[str, Any]:
+    """What became of the messages that the provider took; ``rate``: of those of which it has said the last word."""
+    delivered, undelivered = (figures.deliveries[state] for state in (Delivery.DELIVERED, Delivery.UNDELIVERED))
+    known = delivered + undelivered
+    return {
+        "delivered": delivered,
+        "undelivered": undelivered,
+        "pending": max(0, batch.succeeded - known),
+        "rate": round(delivered / known, 4) if known else None,
     }
 
 

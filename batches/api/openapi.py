@@ -59,7 +59,7 @@ class DescribedSchema(AutoSchema):
             "operationId": f"{method.lower()}{''.join(part.title() for part in re.findall(r'[A-Za-z0-9]+', path))}",
             "summary": description.summary,
             "tags": [description.tag],
-            "security": [{"apiKey": []}, {"session": []}],
+            "security": [] if description.is_open else [{"apiKey": []}, {"session": []}],
             "parameters": [
                 *({"name": name, "in": "path", "required": True, "schema": ID_SCHEMA} for name in names),
                 *(_parameter(one) for one in description.parameters),
@@ -96,7 +96,7 @@ def _of_memories(view: APIView, method: str) -> Description:
 
 
 def _error_statuses(description: Description, method: str, *, has_id: bool) -> set[int]:
-    statuses = {401, 403, 503, *description.statuses}
+    statuses = {503, *description.statuses} | (set() if description.is_open else {401, 403})
     if description.parameters or description.body or description.form:
         statuses.add(400)
     if has_id:
@@ -107,6 +107,8 @@ def _error_statuses(description: Description, method: str, *, has_id: bool) -> s
 
 
 def _answer(example: Any, media_type: str) -> dict[str, Any]:
+    if media_type == JSON and example is None:
+        return {"description": "It was done; there is nothing to say."}
     if media_type != JSON:
         return {
             "description": "Its bytes.",

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 
 from batches.accounts import known_provider
 from batches.api.base import ApiView
+from batches.api.callbacks import callbacks_shape
 from batches.api.shapes import instant
 from batches.models import ProviderAccount
 from providers.registry import VERBS, provider_aliases
@@ -40,6 +41,7 @@ def provider_shape(alias: str, closed_until: Any) -> dict[str, Any]:
         "usesSandbox": provider.uses_sandbox if provider else None,
         "closedUntil": instant(closed_until),
         "limits": None,
+        "callbacks": callbacks_shape(alias),
     }
     if provider is not None:
         shape["limits"] = {

@@ -154,6 +154,8 @@ def item_shape(item: Item, *, with_error: bool) -> dict[str, Any]:
         "finishedAt": instant(item.finished_at),
         **billed_shape(item),
     }
+    if item.delivery:
+        shape |= {"delivery": item.delivery, "deliveredAt": instant(item.delivered_at)}
     return shape | {name: item.input[name] for name in ("to", "filename") if name in item.input}
 
 
@@ -169,6 +171,7 @@ def result_shape(item: Item) -> dict[str, Any]:
         "retries": max(0, item.attempts - 1),
         "durationMs": item.duration_ms,
         "qualityScore": item.quality,
+        "delivery": item.delivery or None,
         "createdAt": instant(item.finished_at),
         **billed_shape(item),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, re_path
 from rest_framework.views import APIView
 
-from batches.api import account, batches, files, history, messages, operations, photos, providers, schema
+from batches.api import account, batches, callbacks, files, history, messages, operations, photos, providers, schema
 from batches.live.ticket import TicketView
 
 
@@ -28,6 +28,8 @@ urlpatterns = [
     route("keys", account.KeysView, "api-keys"),
     route("keys/<key_id>", account.KeyView, "api-key"),
     route("providers", providers.ProvidersView, "api-providers"),
+    route("receipts/<alias>", callbacks.ReceiptView, "api-receipts"),
+    route("inbound/<alias>", callbacks.InboundView, "api-inbound"),
     route("batch", messages.CreateSmsView, "api-batch-create-sms"),
     route("operations", operations.OperationsView, "api-operations"),
     route("batch/create", operations.CreateView, "api-batch-create"),

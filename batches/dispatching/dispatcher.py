@@ -16,7 +16,7 @@ from typing import TypeVar
 from django.conf import settings
 from django.db import Error, InterfaceError, InternalError, OperationalError
 
-from batches import finishing, loading
+from batches import finishing, loading, receipts
 from batches.dispatching import claim, rescue, settle
 from batches.dispatching.allotment import Allotment
 from batches.dispatching.concerns import Concerns, idle_workers, waiting_lanes
@@ -37,6 +37,8 @@ TICK_SECONDS = 0.1
 STANDBY_SECONDS = 1.0
 HEARTBEAT_SECONDS = 2.0
 UPKEEP_SECONDS = 0.25
+RECEIPTS_SECONDS = 2.0
+OLD_RECEIPTS_SECONDS = 300.0
 ECONOMY_SECONDS = 0.5
 RESCUE_SECONDS = 1.0
 STEADY_SECONDS = 15.0
@@ -80,6 +82,8 @@ class Dispatcher:
         self._rescue = Every(RESCUE_SECONDS)
         self._lost = Every(1.0)
         self._finishes = Every(UPKEEP_SECONDS)
+        self._receipts = Every(RECEIPTS_SECONDS)
+        self._old_receipts = Every(OLD_RECEIPTS_SECONDS)
         self._economy = Every(ECONOMY_SECONDS)
         self._steps = Every(ECONOMY_SECONDS)
         self._depose = Every(10.0)
@@ -124,6 +128,9 @@ class Dispatcher:
         if self._economy.due(now):
             for economy_duty in (deadline.turn_fast, gathering.gather, bell.hasten):
                 self._attend(economy_duty, now)
+        if self._receipts.due(now):
+            old = self._old_receipts.due(now)
+            self._announce(self._attend(receipts.match_all_open if old else receipts.match_open, now) or ())
         loaded = self._attend(loading.load_chunk, now)
         if self._rescue.due(now) and self._leadership.steady_seconds >= STEADY_SECONDS:
             self._attend(self._rescue_all, now)

@@ -33,8 +33,10 @@ from providers.sandbox.configuration import (
 from providers.sandbox.gemini import GenerateContent
 from providers.sandbox.images import Images
 from providers.sandbox.journal import Journal
+from providers.sandbox.people import People
 from providers.sandbox.plivo import PlivoMessages
 from providers.sandbox.protocol import TRANSPORT
+from providers.sandbox.receipts import Receipts
 from providers.sandbox.sms import Sms
 from providers.sandbox.stalls import Stalls
 from providers.sandbox.vonage import VonageMessages
@@ -79,15 +81,18 @@ class Sandbox:
         self._limiter = RateLimiter()
         self._stalls = Stalls()
         self._house = House(configuration.batches, lambda: self.journal)
+        receipts = Receipts(configuration.receipts)
+        twilio, vonage, plivo = Sms(receipts), VonageMessages(receipts), PlivoMessages(receipts)
+        self._people = People(receipts, {each.name: each for each in (twilio, vonage, plivo)})
         chat, messages, generate_content = Chat(), Messages(), GenerateContent()
         self._dialects: tuple[tuple[str, Dialect], ...] = (  # by the path with the alias in front; the first that fits
             (r"/chat/completions\Z", chat),
-            (r"^/vonage[^/]*/v1/messages\Z", VonageMessages()),
+            (r"^/vonage[^/]*/v1/messages\Z", vonage),
             (r"/v1/messages\Z", messages),
             (r":generateContent\Z", generate_content),
             (r"/images/generations\Z", Images()),
-            (r"/2010-04-01/Accounts/", Sms()),
-            (r"/v1/Account/[^/]+/Message/\Z", PlivoMessages()),
+            (r"/2010-04-01/Accounts/", twilio),
+            (r"/v1/Account/[^/]+/Message/\Z", plivo),
             (r"/v1/messages/batches(/|\Z)", MessageBatches(self._house, messages)),
             (GEMINI_BATCHES, GenerateContentBatches(self._house, generate_content)),
             (r"^/(xai|grok)[^/]*/v1/(batches|files)(/|\Z)", XAIBatches(self._house, chat)),
@@ -101,7 +106,9 @@ class Sandbox:
             return
         self._stalls.watch()
         path: str = scope["path"]
-        if path.startswith("/_sandbox/") or path == "/healthz":
+        if path == "/_sandbox/inbound":
+            await _answer(send, await self._people.write(await _read_body(receive) or b""))
+        elif path.startswith("/_sandbox/") or path == "/healthz":
             await self._control(scope, receive, send)
         else:
             await self._provide(scope, receive, send)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from providers.sandbox.batches.settings import BatchSettings, problem_of
+from providers.sandbox.receipts import ReceiptSettings
+from providers.sandbox.receipts import problem_of as problem_of_receipts
 
 SILENT_FAULTS = frozenset({"timeout", "disconnect"})
 FAULTS = SILENT_FAULTS | {"garbage"}
@@ -32,9 +34,10 @@ class Configuration:
         self.error_rates: dict[str, float] = {}
         self.permanent_error_rate: float = 0
         self.batches = BatchSettings()
+        self.receipts = ReceiptSettings()
 
     def as_dict(self) -> dict[str, Any]:
-        return {**vars(self), "batches": self.batches.as_dict()}
+        return {**vars(self), "batches": self.batches.as_dict(), "receipts": self.receipts.as_dict()}
 
     def change(self, wanted: Any) -> None:
         """Take over new values; raises :class:`InvalidConfiguration` and changes nothing if one is wrong."""
@@ -47,6 +50,7 @@ class Configuration:
             "error_rates": _error_rates,
             "permanent_error_rate": _rate,
             "batches": problem_of,
+            "receipts": problem_of_receipts,
         }
         problems = []
         for name, value in wanted.items():
@@ -57,7 +61,8 @@ class Configuration:
         if problems:
             raise InvalidConfiguration(problems)
         self.batches.change(wanted.get("batches", {}))
-        vars(self).update({name: value for name, value in wanted.items() if name != "batches"})
+        self.receipts.change(wanted.get("receipts", {}))
+        vars(self).update({name: value for name, value in wanted.items() if name not in {"batches", "receipts"}})
 
     def draw_fault(self) -> str | None:
         """What goes wrong with this call: a fault, an HTTP status as text, ``permanent``, or nothing."""

@@ -1,58 +1,186 @@
-"""Delivery receipts, posted back the way Twilio does: signed forms, sent once, failures ignored."""
+"""Delivery receipts and people's answers, posted as each provider does: signed, sent once, failures ignored."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-import hashlib
-import hmac
-from urllib.parse import urlencode, urlsplit
+import math
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlsplit
 
 AT_ONCE = 64
 TIMEOUT_SECONDS = 15
+FAULTS = ("lost", "repeated", "reordered", "early", "forged")
+"""A message of which nothing is told; each receipt twice; the last one first; the first before the send is answered;
+each signed by somebody else."""
 
 
-def signature(token: str, url: str, fields: dict[str, str]) -> str:
-    """X-Twilio-Signature of a form post: HMAC-SHA1 over the URL and the fields sorted by name."""
-    signed = url + "".join(name + fields[name] for name in sorted(fields))
-    return base64.b64encode(hmac.new(token.encode(), signed.encode(), hashlib.sha1).digest()).decode()
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A signed request to whoever sent the message."""
+
+    url: str
+    body: bytes
+    headers: Mapping[str, str]
+
+    def forged(self) -> Post:
+        """The same, signed by somebody who does not know the secret: each value ends otherwise."""
+        kept = {"Content-Type"}
+        return replace(
+            self,
+            headers={name: value if name in kept else f"{value[:-4]}AAA=" for name, value in self.headers.items()},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What becomes of one message: when it is sent, when it ends and how, and what goes wrong with its receipts."""
+
+    sent_after: float
+    ended_after: float
+    end: str
+    error_code: str
+    fault: str | None
+
+    def state(self, age: float) -> str | None:
+        """Where it stands after so many seconds."""
+        if age >= self.ended_after:
+            return self.end
+        return "sent" if age >= self.sent_after else None
+
+
+class ReceiptSettings:
+    """The current settings."""
+
+    def __init__(self) -> None:
+        self.sent_ms: float = 100
+        self.ended_ms: float = 300
+        self.undelivered_rate: float = 0
+        self.error_code: str = ""
+        self.faults: dict[str, float] = {}
+
+    def as_dict(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+    def change(self, wanted: Mapping[str, Any]) -> None:
+        """Take over values that were checked."""
+        vars(self).update(wanted)
+
+    def draw(self) -> Fate:
+        """What becomes of the next message."""
+        undelivered = random.random() < self.undelivered_rate  # noqa: S311
+        end, code = ("undelivered", self.error_code) if undelivered else ("delivered", "")
+        return Fate(self.sent_ms / 1000, max(self.sent_ms, self.ended_ms) / 1000, end, code, self._draw_fault())
+
+    def _draw_fault(self) -> str | None:
+        ticket = random.random()  # noqa: S311
+        for fault, rate in self.faults.items():
+            ticket -= rate
+            if ticket < 0:
+                return fault
+        return None
+
+
+def problem_of(wanted: Any) -> str | None:
+    """Why these settings are refused."""
+    if not isinstance(wanted, Mapping):
+        return "must be an object"
+    for name, value in wanted.items():
+        check = CHECKS.get(name)
+        if check is None:
+            return f"unknown setting {name!r}; known are {', '.join(CHECKS)}"
+        if problem := check(value):
+            return f"{name}: {problem}"
+    return None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _milliseconds(value: Any) -> str | None:
+    return None if _is_number(value) and 0 <= value <= 86_400_000 else "must be a number from 0 to 86400000"
+
+
+def _rate(value: Any) -> str | None:
+    return None if _is_number(value) and 0 <= value <= 1 else "must be a number from 0 to 1"
+
+
+def _code(value: Any) -> str | None:
+    return None if isinstance(value, str) and len(value) <= 32 else "must be a short text"
+
+
+def _faults(value: Any) -> str | None:
+    if not isinstance(value, Mapping) or any(_rate(rate) for rate in value.values()):
+        return "must be an object of fault: rate from 0 to 1"
+    if unknown := [fault for fault in value if fault not in FAULTS]:
+        return f"unknown fault {unknown[0]!r}; known are {', '.join(FAULTS)}"
+    return "the rates must not sum to more than 1" if sum(value.values()) > 1 + 1e-9 else None
+
+
+CHECKS: Mapping[str, Callable[[Any], str | None]] = {
+    "sent_ms": _milliseconds,
+    "ended_ms": _milliseconds,
+    "undelivered_rate": _rate,
+    "error_code": _code,
+    "faults": _faults,
+}
 
 
 class Receipts:
     """Posts receipts after their time, a bounded number at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: ReceiptSettings) -> None:
+        self.settings = settings
         self._places = asyncio.Semaphore(AT_ONCE)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[int]] = set()
 
-    def send_later(self, after_seconds: float, url: str, fields: dict[str, str], token: str) -> None:
-        asyncio.get_running_loop().call_later(after_seconds, self._start, url, fields, token)
+    async def tell(self, fate: Fate, receipt: Callable[[str], Post]) -> None:
+        """Tell, in time, what becomes of a message; ``receipt`` makes the request that says so of a state."""
+        if fate.fault == "lost":
+            return
+        moments = [(fate.sent_after, "sent"), (fate.ended_after, fate.end)]
+        if fate.fault == "reordered":
+            moments = [(fate.sent_after, fate.end), (fate.ended_after, "sent")]
+        if fate.fault == "repeated":
+            moments *= 2
+        if fate.fault == "early":
+            await self.post(receipt("sent"))
+            del moments[0]
+        for after, state in moments:
+            post = receipt(state).forged() if fate.fault == "forged" else receipt(state)
+            asyncio.get_running_loop().call_later(after, self._start, post)
 
-    def _start(self, url: str, fields: dict[str, str], token: str) -> None:
-        task = asyncio.ensure_future(self._send(url, fields, token))
+    def _start(self, post: Post) -> None:
+        task = asyncio.ensure_future(self.post(post))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _send(self, url: str, fields: dict[str, str], token: str) -> None:
+    async def post(self, post: Post) -> int:
+        """Post it; returns the status of the answer, 0 where there was none."""
         # A caller whose receipt address is wrong, slow or gone must not disturb the sandbox.
-        with contextlib.suppress(OSError, ValueError, asyncio.IncompleteReadError):
+        with contextlib.suppress(OSError, ValueError, IndexError, asyncio.IncompleteReadError):
             async with self._places, asyncio.timeout(TIMEOUT_SECONDS):
-                await _post(url, urlencode(fields).encode(), signature(token, url, fields))
+                return await _send(post)
+        return 0
 
 
-async def _post(url: str, body: bytes, signed: str) -> None:
-    address = urlsplit(url)
+async def _send(post: Post) -> int:
+    address = urlsplit(post.url)
     secure = address.scheme == "https"
     target = (address.path or "/") + (f"?{address.query}" if address.query else "")
+    lines = "".join(f"{name}: {value}\r\n" for name, value in post.headers.items())
     head = (
-        f"POST {target} HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-        f"X-Twilio-Signature: {signed}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        f"POST {target} HTTP/1.1\r\nHost: {address.netloc}\r\n{lines}"
+        f"Content-Length: {len(post.body)}\r\nConnection: close\r\n\r\n"
     )
     port = address.port or (443 if secure else 80)
     reader, writer = await asyncio.open_connection(address.hostname, port, ssl=secure or None)
     try:
-        writer.write(head.encode() + body)
-        await reader.readline()
+        writer.write(head.encode() + post.body)
+        return int((await reader.readline()).split()[1])
     finally:
         writer.close()

@@ -12,12 +12,12 @@ from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
-from providers.sandbox.receipts import Receipts
+from providers.sandbox.receipts import Fate, Post, Receipts
+from providers.sandbox.signing import twilio_post
 from providers.sandbox.wire import Answer, Call, Request
 from providers.sms.segments import segments
 
 REMEMBERED_MESSAGES = 200_000
-STATUS_AFTER_SECONDS = ((0.3, "delivered"), (0.1, "sent"))
 E164 = re.compile(r"\+[1-9]\d{6,14}\Z")
 GENERIC_CODES = {400: 20001, 401: 20003, 403: 20403, 404: 20404, 405: 20004, 429: 20429, 500: 20500, 503: 20503}
 # The numbers that Twilio's own test credentials answer with these errors.
@@ -32,7 +32,7 @@ MAGIC_NUMBERS = {
 
 @dataclass(slots=True)
 class Message:
-    """One message that the sandbox took; it is "sent" and "delivered" as time passes."""
+    """One message that the sandbox took; it is "sent" and "delivered", or not, as time passes."""
 
     sid: str
     account: str
@@ -40,10 +40,10 @@ class Message:
     sender: str
     body: str
     created: float
+    fate: Fate
 
     def status(self, now: float) -> str:
-        age = now - self.created
-        return next((status for after, status in STATUS_AFTER_SECONDS if age >= after), "queued")
+        return self.fate.state(now - self.created) or "queued"
 
     def as_dict(self, now: float) -> dict[str, Any]:
         return {
@@ -69,14 +69,14 @@ class Sms:
 
     name = "twilio"
 
-    def __init__(self) -> None:
+    def __init__(self, receipts: Receipts) -> None:
         self._messages: dict[str, Message] = {}
-        self._receipts = Receipts()
+        self._receipts = receipts
 
     def read(self, request: Request) -> Call:
         call = Call(reference=request.header(b"x-client-reference"))
         parts = request.path.strip("/").split("/")
-        token = _token(request.header(b"authorization"))
+        token = secret_of(request.header(b"authorization"))
         form = dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
         call.to = form.get("To")
         call.reference = call.reference or _reference_in(form.get("StatusCallback"))
@@ -116,24 +116,20 @@ class Sms:
             return self.error(404) if known is None else Answer.of(200, known.as_dict(now))
         account, token, form = call.work
         sender = form.get("From") or form["MessagingServiceSid"]
-        message = Message("SM" + secrets.token_hex(16), account, form["To"], sender, form["Body"], now)
+        fate = self._receipts.settings.draw()
+        message = Message("SM" + secrets.token_hex(16), account, form["To"], sender, form["Body"], now, fate)
         if len(self._messages) >= REMEMBERED_MESSAGES:
             del self._messages[next(iter(self._messages))]
         self._messages[message.sid] = message
-        if form.get("StatusCallback"):
-            for after, status in STATUS_AFTER_SECONDS:
-                fields = {
-                    "MessageSid": message.sid,
-                    "SmsSid": message.sid,
-                    "MessageStatus": status,
-                    "SmsStatus": status,
-                    "AccountSid": account,
-                    "From": sender,
-                    "To": message.to,
-                    "ApiVersion": "2010-04-01",
-                }
-                self._receipts.send_later(after, form["StatusCallback"], fields, token)
+        if url := form.get("StatusCallback"):
+            await self._receipts.tell(fate, lambda state: _receipt(message, state, url, token))
         return Answer.of(201, message.as_dict(now))
+
+    def inbound(self, secret: str, url: str, sender: str, to: str, text: str) -> Post:
+        """What a person sent, as it is posted."""
+        sid = "SM" + secrets.token_hex(16)
+        fields = {"MessageSid": sid, "SmsSid": sid, "From": sender, "To": to, "Body": text, "NumMedia": "0"}
+        return twilio_post(secret, url, fields)
 
     def error(self, status: int, *, permanent: bool = False, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:
         code = 21614 if permanent else GENERIC_CODES.get(status, 20500 if status >= 500 else 20001)
@@ -144,7 +140,23 @@ class Sms:
         return Answer.of(status, {"code": code, "message": message, "more_info": more, "status": status}, *headers)
 
 
-def _token(authorization: str | None) -> str | None:
+def _receipt(message: Message, state: str, url: str, token: str) -> Post:
+    fields = {
+        "MessageSid": message.sid,
+        "SmsSid": message.sid,
+        "MessageStatus": state,
+        "SmsStatus": state,
+        "AccountSid": message.account,
+        "From": message.sender,
+        "To": message.to,
+        "ApiVersion": "2010-04-01",
+    }
+    code = message.fate.error_code or "30003"
+    return twilio_post(token, url, fields | ({"ErrorCode": code} if state == "undelivered" else {}))
+
+
+def secret_of(authorization: str | None) -> str | None:
+    """The secret of a Basic header, whatever it is; None where there is none."""
     kind, _, credentials = (authorization or "").partition(" ")
     if kind.lower() != "basic":
         return None

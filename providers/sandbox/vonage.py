@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from datetime import UTC, datetime
 from typing import Any
 
+from providers.sandbox.receipts import Post, Receipts
+from providers.sandbox.signing import vonage_post
+from providers.sandbox.sms import secret_of
 from providers.sandbox.wire import Answer, Call, Request
 
 NUMBER = re.compile(r"[1-9]\d{6,14}\Z")
 LONGEST_TEXT = 3_200
+STATES = {"sent": "submitted", "delivered": "delivered", "undelivered": "undeliverable"}
 CODES = {401: "unauthorized", 402: "1070", 429: "throttled"}
 
 
@@ -18,6 +23,9 @@ class VonageMessages:
     """Speaks Vonage."""
 
     name = "vonage"
+
+    def __init__(self, receipts: Receipts) -> None:
+        self._receipts = receipts
 
     def read(self, request: Request) -> Call:
         call = Call()
@@ -35,10 +43,32 @@ class VonageMessages:
             call.refusal = self._refuse(422, "1150", "Invalid params")
         elif len(text) > LONGEST_TEXT:
             call.refusal = self._refuse(422, "1160", "Text too long")
+        call.work = (secret_of(request.header(b"authorization")) or "", body)
         return call
 
     async def act(self, call: Call) -> Answer:
-        return Answer.of(202, {"message_uuid": str(uuid.uuid4())})
+        secret, message = call.work
+        reference = str(uuid.uuid4())
+        if url := message.get("webhook_url"):
+            fate = self._receipts.settings.draw()
+            code = fate.error_code or "1260"
+            await self._receipts.tell(
+                fate, lambda state: _receipt(message, reference, state, url=url, secret=secret, code=code)
+            )
+        return Answer.of(202, {"message_uuid": reference})
+
+    def inbound(self, secret: str, url: str, sender: str, to: str, text: str) -> Post:
+        """What a person sent, as it is posted."""
+        document = {
+            "message_uuid": str(uuid.uuid4()),
+            "from": sender.removeprefix("+"),
+            "to": to.removeprefix("+"),
+            "channel": "sms",
+            "message_type": "text",
+            "text": text,
+            "timestamp": datetime.now(UTC).isoformat(),
+        }
+        return vonage_post(secret, url, document)
 
     def error(self, status: int, *, permanent: bool = False, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:
         code = "1240" if permanent else CODES.get(status, "1000")
@@ -52,3 +82,18 @@ class VonageMessages:
             "instance": uuid.uuid4().hex,
         }
         return Answer.of(status, problem, *headers)
+
+
+def _receipt(message: dict[str, Any], reference: str, state: str, *, url: str, secret: str, code: str) -> Post:
+    document: dict[str, Any] = {
+        "message_uuid": reference,
+        "to": message["to"],
+        "from": message["from"],
+        "timestamp": datetime.now(UTC).isoformat(),
+        "status": STATES[state],
+        "channel": "sms",
+        "client_ref": message.get("client_ref"),
+    }
+    if state == "undelivered":
+        document["error"] = {"type": f"https://developer.vonage.com/api-errors/messages#{code}", "title": code}
+    return vonage_post(secret, url, document)

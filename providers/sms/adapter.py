@@ -4,22 +4,41 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from base64 import b64encode
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
 from urllib.parse import urlencode
 
-from providers.base import Limits, SentMessage, TextMessage
+from providers.base import ErrorCategory, Limits, SentMessage, TextMessage
 from providers.http import HttpClient, Verdict
+from providers.sms.callbacks import Callback, DeliveryState, Inbound, Receipt
+
+
+class DeliveryFault(NamedTuple):
+    """Why a message that was taken did not arrive. ``passing``: the same message may arrive another time."""
+
+    category: ErrorCategory
+    words: str
+    passing: bool = False
+
+
+UNNAMED_FAULT = DeliveryFault(ErrorCategory.SERVER, "the provider or the carrier says no more")
 
 
 class SmsAdapter(ABC):
     """Sends one SMS per call, each on a connection of its own. ``account``: whose secret ``key`` is.
 
-    No provider of messages has idempotency: a message sent twice reaches a person twice.
+    No provider of messages has idempotency: a message sent twice reaches a person twice. ``receipts_url``: where
+    receipts shall go, empty where none are wanted; ``signature_secret``: what they are signed with, where that is
+    not the key.
     """
 
     idempotent: ClassVar[bool] = False
     departs: ClassVar[bool] = True
     content_type: ClassVar[str] = "application/json"
+    deliveries: ClassVar[Mapping[str, DeliveryState]] = {}
+    """What the provider's words for the state of a message mean. Others, such as "queued", say nothing yet."""
+    delivery_faults: ClassVar[Mapping[str, DeliveryFault]] = {}
+    """By the error code of a receipt."""
 
     def __init__(
         self,
@@ -32,7 +51,8 @@ class SmsAdapter(ABC):
         sender: str,
         model: str = "",
         uses_sandbox: bool = False,
-        status_callback: str = "",
+        receipts_url: str = "",
+        signature_secret: str = "",
     ) -> None:
         self.alias = alias
         self.model = model
@@ -40,7 +60,9 @@ class SmsAdapter(ABC):
         self.uses_sandbox = uses_sandbox
         self._account = account
         self._sender = sender
-        self._status_callback = status_callback
+        self._receipts_url = receipts_url
+        self._secret = signature_secret
+        self._key = key
         headers = {
             "Authorization": f"Basic {b64encode(f'{account}:{key}'.encode()).decode()}",
             "Content-Type": self.content_type,
@@ -55,9 +77,35 @@ class SmsAdapter(ABC):
         """What the provider's own error code adds to what the status says."""
         return verdict
 
+    @property
+    def can_check_signatures(self) -> bool:
+        """Whether what comes from the provider can be told from a forgery."""
+        return True
+
+    @property
+    def receipts_url(self) -> str:
+        """Where receipts go; empty where none are asked for."""
+        return self._receipts_url if self.can_check_signatures else ""
+
     def callback(self, message: TextMessage) -> str:
         """Where the message's receipts go, with our reference in the address; empty where none are asked for."""
-        if not self._status_callback:
+        if not self.receipts_url:
             return ""
-        separator = "&" if "?" in self._status_callback else "?"
-        return f"{self._status_callback}{separator}{urlencode({'reference': message.reference})}"
+        separator = "&" if "?" in self.receipts_url else "?"
+        return f"{self.receipts_url}{separator}{urlencode({'reference': message.reference})}"
+
+    @abstractmethod
+    def is_genuine(self, callback: Callback) -> bool:
+        """Whether the provider signed it. Raises :class:`providers.sms.callbacks.Malformed`."""
+
+    @abstractmethod
+    def read_receipt(self, callback: Callback) -> Receipt:
+        """What it says of a message. Raises :class:`providers.sms.callbacks.Malformed`."""
+
+    @abstractmethod
+    def read_inbound(self, callback: Callback) -> Inbound:
+        """What a person sent. Raises :class:`providers.sms.callbacks.Malformed`."""
+
+    def delivery_fault(self, code: str) -> DeliveryFault:
+        """What the error code of a receipt means."""
+        return self.delivery_faults.get(code, UNNAMED_FAULT)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
 
 from providers.base import ErrorCategory, SentMessage, TextMessage
 from providers.http import Verdict, refined
-from providers.sms.adapter import SmsAdapter
+from providers.sms.adapter import DeliveryFault, SmsAdapter
+from providers.sms.callbacks import Callback, DeliveryState, Inbound, Receipt
+from providers.sms.signatures import is_same, twilio_signature, with_and_without_port
 
 # Twilio's own codes, in our words: its messages repeat the number.
 PERMANENT_CODES = {
@@ -43,11 +47,48 @@ RETRYABLE_CODES = {
     21611: (ErrorCategory.RATE_LIMIT, "the sender's queue is full"),
 }
 
+# Of messages that were taken. Which of them pass is our judgement, as is their category.
+DELIVERY_FAULTS = {
+    "30001": DeliveryFault(ErrorCategory.RATE_LIMIT, "the sender's queue was full", passing=True),
+    "30002": DeliveryFault(ErrorCategory.AUTHENTICATION, "the account was suspended"),
+    "30003": DeliveryFault(ErrorCategory.NETWORK, "the phone is off or cannot be reached", passing=True),
+    "30004": DeliveryFault(ErrorCategory.CONTENT, "the recipient or the carrier blocks the message"),
+    "30005": DeliveryFault(ErrorCategory.INVALID_REQUEST, "the number is not in use"),
+    "30006": DeliveryFault(ErrorCategory.INVALID_REQUEST, "the recipient is a landline or cannot be reached"),
+    "30007": DeliveryFault(ErrorCategory.CONTENT, "the carrier filtered the message"),
+    "30008": DeliveryFault(ErrorCategory.SERVER, "the carrier gave no reason", passing=True),
+    "30017": DeliveryFault(ErrorCategory.NETWORK, "the carrier's network is congested", passing=True),
+    "30018": DeliveryFault(ErrorCategory.INVALID_REQUEST, "the carrier wants the sender registered"),
+    "30020": DeliveryFault(ErrorCategory.SERVER, "an internal failure", passing=True),
+    "30021": DeliveryFault(ErrorCategory.SERVER, "an internal failure", passing=True),
+    "30022": DeliveryFault(ErrorCategory.RATE_LIMIT, "the carrier wants messages sent more slowly", passing=True),
+    "30023": DeliveryFault(ErrorCategory.RATE_LIMIT, "the carrier's daily limit is reached", passing=True),
+    "30024": DeliveryFault(ErrorCategory.INVALID_REQUEST, "the sender is not set up at the carrier"),
+    "30027": DeliveryFault(ErrorCategory.RATE_LIMIT, "the carrier's daily limit is reached", passing=True),
+    "30032": DeliveryFault(ErrorCategory.INVALID_REQUEST, "the toll-free sender is not verified"),
+    "30034": DeliveryFault(ErrorCategory.INVALID_REQUEST, "the sender is not registered"),
+    "30410": DeliveryFault(ErrorCategory.TIMEOUT, "the carrier did not answer; it may have arrived"),
+    "30450": DeliveryFault(ErrorCategory.RATE_LIMIT, "the carrier refuses messages for a long time", passing=True),
+    "21610": DeliveryFault(ErrorCategory.CONTENT, "the recipient has opted out"),
+}
+# A signature of the account's auth token is SHA-1; of a shared key of its own the header names the digest.
+DIGESTS = {"HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}
+
 
 class Twilio(SmsAdapter):
     """``account``: the account's SID; ``key``: its auth token; ``sender``: a number, or a messaging service's SID."""
 
     content_type: ClassVar[str] = "application/x-www-form-urlencoded"
+    deliveries: ClassVar[Mapping[str, DeliveryState]] = {
+        "sent": DeliveryState.SENT,
+        "partially_delivered": DeliveryState.SENT,
+        "delivered": DeliveryState.DELIVERED,
+        "read": DeliveryState.DELIVERED,
+        "undelivered": DeliveryState.UNDELIVERED,
+        "failed": DeliveryState.UNDELIVERED,
+        "canceled": DeliveryState.UNDELIVERED,
+    }
+    delivery_faults: ClassVar[Mapping[str, DeliveryFault]] = DELIVERY_FAULTS
 
     def send(self, message: TextMessage) -> SentMessage:
         """Make the call. Raises :class:`ProviderError`."""
@@ -87,3 +128,37 @@ class Twilio(SmsAdapter):
         if 35100 <= code < 35200:
             return refined(verdict, code, words="the schedule is not valid", permanent=True, surely_not_sent=True)
         return refined(verdict, code)
+
+    def is_genuine(self, callback: Callback) -> bool:
+        """By the auth token, or by the secret of a shared key where the request names one."""
+        settings = callback.headers.get("x-twilio-webhooks-signature-settings", "")
+        named = dict(part.strip().partition("=")[::2] for part in settings.split(","))
+        digest = DIGESTS.get(named.get("algorithm", "HMAC_SHA1").upper())
+        secret = self._secret if settings and self._secret else self._key
+        given = callback.headers.get("x-twilio-signature", "")
+        if digest is None or not given or not self._is_body_signed(callback):
+            return False
+        return any(
+            is_same(twilio_signature(secret, url, callback.form, digest), given)
+            for url in with_and_without_port(callback.url)
+        )
+
+    @staticmethod
+    def _is_body_signed(callback: Callback) -> bool:
+        """A form is signed field by field, any other body by its digest in the address."""
+        if callback.form or not callback.body:
+            return True
+        return is_same(hashlib.sha256(callback.body).hexdigest(), dict(callback.query).get("bodySHA256", ""))
+
+    def read_receipt(self, callback: Callback) -> Receipt:
+        """``MessageSid``, ``MessageStatus``, ``ErrorCode``; our reference comes back in the address."""
+        return Receipt.read(
+            provider_reference=callback.text("MessageSid", "SmsSid"),
+            status=callback.text("MessageStatus", "SmsStatus"),
+            reference=callback.text("reference"),
+            error_code=callback.text("ErrorCode"),
+        )
+
+    def read_inbound(self, callback: Callback) -> Inbound:
+        """``OptOutType`` says what Twilio's own opt-out took a word for, in whatever language."""
+        return Inbound.read(sender=callback.text("From"), text=callback.text("OptOutType", "Body"))

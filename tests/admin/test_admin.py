@@ -20,6 +20,7 @@ from batches.models import (
     AuditEntry,
     Batch,
     BatchHistogram,
+    Contact,
     DeliveryReceipt,
     IdempotentReply,
     Item,
@@ -69,6 +70,7 @@ def fill(owner: User, count: int) -> None:
         ProviderBatch.objects.create(batch=batch, provider="openai-gpt-5", size=1)
         ProviderCredential.objects.create(alias=f"alias{batch.pk}", secret=b"encrypted", last_four="abcd")
         OptOut.objects.create(owner=owner, number=f"+1555{batch.pk:07}", source="inbound")
+        Contact.objects.create(owner=owner, number=f"+1555{batch.pk:07}", provider="twilio")
         DeliveryReceipt.objects.create(provider="twilio", provider_reference=f"SM{batch.pk}", status="delivered")
         Notification.objects.create(owner=owner, batch=batch, kind="batch_completed")
         Usage.objects.create(owner=owner, day=timezone.now().date(), operation=f"operation{batch.pk}")

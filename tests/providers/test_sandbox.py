@@ -15,7 +15,7 @@ import pytest
 
 from providers.sandbox.configuration import Configuration, InvalidConfiguration, RateLimiter
 from providers.sandbox.journal import Journal
-from tests.sandbox_fixture import DEFAULT_BATCHES, SandboxServer
+from tests.sandbox_fixture import DEFAULT_BATCHES, DEFAULT_RECEIPTS, SandboxServer
 
 CHAT = "/openai-gpt-5/v1/chat/completions"
 MESSAGES = "/twilio/2010-04-01/Accounts/AC1/Messages.json"
@@ -51,7 +51,7 @@ def test_the_configuration_is_answered_in_full_and_kept(sandbox: SandboxServer) 
         "error_rates": {"429": 0.1, "500": 0.05, "timeout": 0.01, "garbage": 0.01, "disconnect": 0.01},
         "permanent_error_rate": 0.2,
     }
-    everything = {**wanted, "batches": DEFAULT_BATCHES}
+    everything = {**wanted, "batches": DEFAULT_BATCHES, "receipts": DEFAULT_RECEIPTS}
     assert sandbox.configure(**wanted) == everything
     assert sandbox.configure(requests_per_minute=None) == {**everything, "requests_per_minute": None}
     assert call(sandbox, "GET", "/_sandbox/config")[1] == {**everything, "requests_per_minute": None}

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from providers.base import ErrorCategory, Limits, ProviderError, SentMessage, TextMessage
-from providers.sandbox.receipts import signature
+from providers.sandbox.signing import twilio_signature as signature
 from providers.sms.twilio import Twilio
 from tests.sandbox_fixture import SandboxServer
 
@@ -119,7 +119,7 @@ def test_receipts_come_back_signed_and_carry_our_reference(
             both.set()
 
     callback = raw_server(receive) + "/receipts?kind=sms"
-    sent = send(sandbox.url, status_callback=callback)
+    sent = send(sandbox.url, receipts_url=callback)
     assert both.wait(5)
     statuses = set()
     for receipt in receipts:

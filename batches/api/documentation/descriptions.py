@@ -48,6 +48,8 @@ class Description:
     statuses: tuple[int, ...] = ()
     details: str = ""
     media_type: str = "application/json"
+    is_open: bool = False
+    """It needs no key."""
     one_of: Mapping[str, Any] = field(default_factory=dict)
     """More examples of the answer, by name, where it has several shapes."""
 

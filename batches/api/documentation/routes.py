@@ -123,6 +123,7 @@ ANALYTICS = {
     "segments": Maybe(52),
     "tokens": Maybe({"input": 0, "output": 0}),
     "cost": Maybe(COST),
+    "delivery": Maybe({"delivered": 40, "undelivered": 1, "pending": 2, "rate": Maybe(0.9756)}),
     "slotSeconds": 10,
     "timeline": [{"at": AT, "finished": 45}],
 }
@@ -536,6 +537,29 @@ DESCRIPTIONS: dict[str, Description] = {
                 ],
             }
         },
+    ),
+    "POST /api/receipts/{alias}": Description(
+        summary="What a provider of messages tells of one",
+        tag=SMS,
+        answers={204: None},
+        statuses=(403, 404),
+        details="Called by the provider alone, who signs it: nothing else is let in, and nothing else lets it in.",
+        is_open=True,
+    ),
+    "GET /api/receipts/{alias}": Description(
+        summary="The same, as some accounts send it", tag=SMS, answers={204: None}, statuses=(400, 403), is_open=True
+    ),
+    "POST /api/inbound/{alias}": Description(
+        summary="What a person answers to a message",
+        tag=SMS,
+        answers={204: None},
+        statuses=(403, 404),
+        details="Signed as receipts are. STOP and its kin put the number on the opt-out list of every owner who has "
+        "texted it through this account; START takes it off again.",
+        is_open=True,
+    ),
+    "GET /api/inbound/{alias}": Description(
+        summary="The same, as some accounts send it", tag=SMS, answers={204: None}, statuses=(400, 403), is_open=True
     ),
     "POST /api/ws-ticket": Description(
         summary="A one-minute ticket for /ws",

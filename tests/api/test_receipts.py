@@ -1,0 +1,369 @@
+"""Delivery receipts: signed or nothing, in any order, as often as they like."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db.models.functions import Now
+from django.test import Client
+from django.utils import timezone
+
+from batches import receipts
+from batches.models import Batch, BatchHistogram, DeliveryReceipt, Item, ItemError
+from batches.running import record_statements
+from batches.states import ItemStatus
+from providers.sandbox.receipts import Post
+from providers.sandbox.signing import plivo_post, twilio_post, vonage_post
+from tests.api.conftest import Submit, end_items
+
+BASE = "https://batches.example.com"
+SECRET = "sandbox"
+"""What the registry gives to adapters of the sandbox as their key."""
+
+Tell = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def public(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Known from outside, and without keys: the sandbox's providers."""
+    settings.PUBLIC_URL = BASE
+    for variable in ("TWILIO_AUTH_TOKEN", "VONAGE_API_SECRET", "PLIVO_AUTH_TOKEN"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+def post(client: Client, signed: Post) -> Any:
+    """Deliver what a provider signed."""
+    headers = {name: value for name, value in signed.headers.items() if name != "Content-Type"}
+    path = signed.url.removeprefix(BASE)
+    return client.post(path, signed.body, content_type=signed.headers["Content-Type"], headers=headers)
+
+
+@pytest.fixture
+def tell(anonymous: Client, db: None) -> Tell:
+    """Twilio tells of a message."""
+
+    def run(reference: str, status: str, *, attempt: object = "", code: str = "", token: str = SECRET) -> Any:
+        fields = {"MessageSid": reference, "MessageStatus": status, "To": "+14155552671"}
+        if code:
+            fields["ErrorCode"] = code
+        return post(anonymous, twilio_post(token, f"{BASE}/api/receipts/twilio?reference={attempt}", fields))
+
+    return run
+
+
+@pytest.fixture
+def sent(submit: Submit) -> Batch:
+    """Three messages that were taken: SM0, SM1, SM2."""
+    batch = submit("sms")
+    for position in range(3):
+        end_items(batch, "succeeded", [position], provider_reference=f"SM{position}", attempt_id=uuid.uuid4())
+    return batch
+
+
+def deliveries(batch: Batch) -> list[str]:
+    return list(batch.items.order_by("position").values_list("delivery", flat=True))
+
+
+def shown(client: Client, batch: Batch) -> Any:
+    return client.get(f"/api/batch/{batch.public_id}/analytics").json()["analytics"]["delivery"]
+
+
+def test_each_provider_is_heard(anonymous: Client, submit: Submit) -> None:
+    for alias, make, fields in (
+        ("twilio", twilio_post, {"MessageSid": "m-1", "MessageStatus": "delivered"}),
+        ("vonage", vonage_post, {"message_uuid": "m-1", "status": "delivered"}),
+        ("plivo", plivo_post, {"MessageUUID": "m-1", "Status": "delivered"}),
+    ):
+        batch = submit("sms", count=1)
+        Batch.objects.filter(pk=batch.pk).update(provider=alias)
+        end_items(batch, "succeeded", [0], provider_reference="m-1")
+        make_post: Any = make
+        assert post(anonymous, make_post(SECRET, f"{BASE}/api/receipts/{alias}?reference=x", fields)).status_code == 204
+        assert deliveries(batch) == ["delivered"], alias
+
+
+def test_a_delivery_is_shown_everywhere(client: Client, sent: Batch, tell: Tell) -> None:
+    assert shown(client, sent) == {"delivered": 0, "undelivered": 0, "pending": 3, "rate": None}
+    assert tell("SM0", "delivered").status_code == 204
+    assert tell("SM1", "undelivered", code="30005").status_code == 204
+    assert tell("SM2", "sent").status_code == 204
+    assert deliveries(sent) == ["delivered", "undelivered", "sent"]
+    assert shown(client, sent) == {"delivered": 1, "undelivered": 1, "pending": 1, "rate": 0.5}
+    path = f"/api/batch/{sent.public_id}"
+    first, second, _ = client.get(f"{path}/items").json()["items"]
+    assert first["delivery"] == "delivered" and first["deliveredAt"] and first["error"] is None
+    assert second["error"] == {
+        "category": "invalid_request",
+        "code": "30005",
+        "message": "It was not delivered: the number is not in use.",
+    }
+    results = client.get(f"{path}/results").json()["batch"]["results"]
+    assert [(one["success"], one["delivery"]) for one in results] == [
+        (True, "delivered"),
+        (True, "undelivered"),
+        (True, "sent"),
+    ]
+    assert client.get(f"{path}/errors").json()["byCategory"] == [{"category": "invalid_request", "count": 1}]
+    sent.refresh_from_db()
+    assert (sent.succeeded, sent.failed) == (3, 0)
+
+
+@pytest.mark.parametrize("order", [("sent", "delivered"), ("delivered", "sent"), ("delivered", "undelivered", "sent")])
+def test_a_final_delivery_is_never_left(client: Client, sent: Batch, tell: Tell, order: tuple[str, ...]) -> None:
+    for _ in range(2):
+        for status in order:
+            assert tell("SM0", status).status_code == 204
+    assert deliveries(sent) == ["delivered", "", ""]
+    assert shown(client, sent)["delivered"] == 1
+    assert DeliveryReceipt.objects.filter(applied_at=None).count() == 0
+    assert DeliveryReceipt.objects.count() == len(order)
+    assert not ItemError.objects.exists()
+
+
+def test_one_that_comes_before_our_commit_waits_for_its_item(client: Client, submit: Submit, tell: Tell) -> None:
+    batch = submit("sms", count=1)
+    for status in ("delivered", "sent"):
+        assert tell("SM0", status, attempt=uuid.uuid4()).status_code == 204
+    assert receipts.match_open() == []
+    assert DeliveryReceipt.objects.filter(applied_at=None).count() == 2
+    end_items(batch, "succeeded", [0], provider_reference="SM0")
+    assert receipts.match_open() == []
+    assert deliveries(batch) == ["delivered"]
+    assert shown(client, batch)["delivered"] == 1
+    assert DeliveryReceipt.objects.filter(applied_at=None).count() == 0
+
+
+def test_old_open_ones_are_looked_at_too_and_forgotten_in_the_end(sent: Batch) -> None:
+    old = timezone.now() - timezone.timedelta(hours=1)  # type: ignore[attr-defined]
+    common = {"provider": "twilio", "received_at": old}
+    DeliveryReceipt.objects.create(provider_reference="SM0", status="delivered", **common)
+    DeliveryReceipt.objects.create(provider_reference="gone", status="delivered", **common)
+    receipts.match_open()
+    assert deliveries(sent)[0] == ""
+    receipts.match_all_open()
+    assert deliveries(sent)[0] == "delivered"
+    DeliveryReceipt.objects.update(received_at=old - timezone.timedelta(days=4))  # type: ignore[attr-defined]
+    assert receipts.sweep_old() == 2
+
+
+def test_another_accounts_word_is_none(sent: Batch, tell: Tell, anonymous: Client) -> None:
+    fields = {"MessageUUID": "SM0", "Status": "delivered"}
+    told = plivo_post(SECRET, f"{BASE}/api/receipts/plivo?reference=x", fields)
+    assert post(anonymous, told).status_code == 204
+    assert deliveries(sent) == ["", "", ""]
+
+
+# --- Items in doubt
+
+
+def in_doubt(batch: Batch, position: int = 0) -> uuid.UUID:
+    """Make an item unknown as a rescue does."""
+    attempt = uuid.uuid4()
+    end_items(
+        batch, "unknown", [position], attempt_id=attempt, error_category="timeout", error_code="timeout", attempts=1
+    )
+    counted = {(batch.pk, "ended_badly", 1): 1, (batch.pk, "failed:timeout", 1): 1}
+    BatchHistogram.objects.bulk_create(
+        BatchHistogram(batch_id=pk, measure=measure, bucket=bucket, count=count)
+        for (pk, measure, bucket), count in counted.items()
+    )
+    return attempt
+
+
+@pytest.mark.parametrize(("status", "delivery"), [("queued", ""), ("sent", "sent"), ("undelivered", "undelivered")])
+def test_a_receipt_settles_the_item_in_doubt_that_it_names(
+    client: Client, submit: Submit, tell: Tell, status: str, delivery: str
+) -> None:
+    batch = submit("sms", count=2)
+    attempt = in_doubt(batch)
+    assert tell("SM7", status, attempt=attempt).status_code == 204
+    item = batch.items.get(position=0)
+    batch.refresh_from_db()
+    assert (item.status, item.provider_reference, item.delivery) == ("succeeded", "SM7", delivery)
+    assert item.result == {"status": status, "segments": 1}
+    assert (batch.succeeded, batch.unknown, batch.failed) == (1, 0, 0)
+    assert batch.spent == item.cost == Decimal("0.0083")
+    figures = client.get(f"/api/batch/{batch.public_id}/analytics").json()["analytics"]
+    assert (figures["segments"], figures["failures"]) == (1, [])
+    assert tell("SM7", status, attempt=attempt).status_code == 204
+    batch.refresh_from_db()
+    assert (batch.succeeded, batch.unknown) == (1, 0)
+
+
+def test_a_receipt_that_came_while_the_call_was_running_settles_the_doubt_later(submit: Submit, tell: Tell) -> None:
+    batch = submit("sms", count=1)
+    attempt = uuid.uuid4()
+    batch.items.update(status="running", lease_id=1, attempt_id=attempt, started_at=Now())
+    assert tell("SM1", "delivered", attempt=attempt).status_code == 204
+    assert batch.items.get().status == ItemStatus.RUNNING
+    end_items(batch, "unknown", [0], lease_id=None)
+    (facts,) = receipts.match_open()
+    assert (facts.pk, facts.succeeded, facts.unknown) == (batch.pk, 1, 0)
+    item = batch.items.get()
+    assert (item.status, item.delivery) == (ItemStatus.SUCCEEDED, "delivered")
+
+
+def test_a_doubt_of_another_account_or_attempt_stays(submit: Submit, tell: Tell, anonymous: Client) -> None:
+    batch = submit("sms", count=1)
+    attempt = in_doubt(batch)
+    assert tell("SM1", "delivered", attempt=uuid.uuid4()).status_code == 204
+    fields = {"MessageUUID": "SM2", "Status": "delivered"}
+    told = plivo_post(SECRET, f"{BASE}/api/receipts/plivo?reference={attempt}", fields)
+    assert post(anonymous, told).status_code == 204
+    assert batch.items.get().status == ItemStatus.UNKNOWN
+
+
+# --- What is no receipt
+
+
+def state() -> list[Any]:
+    return [list(model._default_manager.order_by("pk").values()) for model in (DeliveryReceipt, Item, BatchHistogram)]
+
+
+@pytest.mark.parametrize("how", ["forged", "unsigned", "another token", "changed", "empty"])
+def test_what_is_not_signed_by_the_provider_is_forbidden_and_leaves_no_trace(
+    how: str, sent: Batch, tell: Tell, anonymous: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = state()
+    url = f"{BASE}/api/receipts/twilio?reference=x"
+    genuine = twilio_post(SECRET, url, {"MessageSid": "SM0", "MessageStatus": "delivered", "To": "+14155552671"})
+    told = {
+        "forged": genuine.forged(),
+        "unsigned": Post(url, genuine.body, {"Content-Type": genuine.headers["Content-Type"]}),
+        "another token": twilio_post("another", url, {"MessageSid": "SM0", "MessageStatus": "delivered"}),
+        "changed": Post(url, genuine.body.replace(b"SM0", b"SM1"), genuine.headers),
+        "empty": Post(url, b"", {"Content-Type": "text/plain"}),
+    }[how]
+    response = post(anonymous, told)
+    assert response.status_code == 403
+    assert response.json()["details"]["errors"][0]["code"] == "invalid_signature"
+    assert state() == before
+    assert "4155552671" not in caplog.text and "SM0" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"MessageSid": "SM0"},
+        {"MessageStatus": "delivered"},
+        {"MessageSid": "SM0\x00", "MessageStatus": "delivered"},
+        {"MessageSid": "S" * 101, "MessageStatus": "delivered"},
+        {"MessageSid": "SM0", "MessageStatus": "x" * 40},
+        {"MessageSid": "SM0", "MessageStatus": "deliv\x00ered"},
+    ],
+)
+def test_a_signed_one_that_says_nothing_is_a_bad_request(
+    fields: dict[str, str], sent: Batch, anonymous: Client
+) -> None:
+    before = state()
+    response = post(anonymous, twilio_post(SECRET, f"{BASE}/api/receipts/twilio", fields))
+    assert response.status_code == 400
+    assert state() == before
+
+
+def test_lone_surrogates_and_wrong_types(anonymous: Client, sent: Batch) -> None:
+    before = state()
+    url = f"{BASE}/api/receipts/vonage"
+    for document in (
+        {"message_uuid": "\ud800", "status": "delivered"},
+        {"message_uuid": ["SM0"], "status": {"a": 1}},
+        {"message_uuid": 10**60, "status": True},
+        {"message_uuid": "SM0", "status": None, "error": [1]},
+    ):
+        assert post(anonymous, vonage_post(SECRET, url, document)).status_code == 400
+    assert state() == before
+
+
+def test_a_huge_one_is_not_read(anonymous: Client, db: None) -> None:
+    url = f"{BASE}/api/receipts/twilio"
+    told = twilio_post(SECRET, url, {"MessageSid": "SM0", "MessageStatus": "delivered", "Body": "x" * 100_000})
+    assert post(anonymous, told).status_code == 413
+    assert not DeliveryReceipt.objects.exists()
+
+
+def test_a_word_that_we_do_not_know_changes_nothing(sent: Batch, tell: Tell) -> None:
+    assert tell("SM0", "teleported").status_code == 204
+    assert deliveries(sent)[0] == ""
+    assert DeliveryReceipt.objects.filter(applied_at=None).count() == 0
+
+
+@pytest.mark.parametrize("alias", ["nobody", "openai-gpt-5"])
+def test_who_sends_no_messages_has_no_receipts(alias: str, anonymous: Client, db: None) -> None:
+    assert anonymous.post(f"/api/receipts/{alias}", {}, content_type="application/json").status_code == 404
+
+
+def test_other_methods(anonymous: Client, db: None) -> None:
+    assert anonymous.put("/api/receipts/twilio").status_code == 405
+    assert anonymous.get("/api/receipts/vonage").status_code == 403
+
+
+# --- What is asked for, and what is said of it
+
+
+def test_providers_say_whether_receipts_are_asked_for(client: Client, settings: Any) -> None:
+    def said() -> Any:
+        shapes = client.get("/api/providers").json()["providers"]
+        return {one["id"]: one["callbacks"] for one in shapes}
+
+    assert said()["twilio"] == {"receipts": True, "inboundUrl": f"{BASE}/api/inbound/twilio", "why": None}
+    assert said()["openai-gpt-5"] is None
+    settings.PUBLIC_URL = ""
+    assert said()["twilio"]["receipts"] is False
+    assert "PUBLIC_URL" in said()["twilio"]["why"]
+
+
+def test_a_real_provider_is_told_no_private_address(
+    client: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from providers.registry import get_provider
+
+    monkeypatch.setenv("TWILIO_AUTH_TOKEN", "real")
+    monkeypatch.setenv("VONAGE_API_SECRET", "real")
+    for address in ("http://127.0.0.1:8000", "http://localhost:8000", "http://10.0.0.7", "http://server"):
+        settings.PUBLIC_URL = address
+        get_provider.cache_clear()
+        shapes = {one["id"]: one["callbacks"] for one in client.get("/api/providers").json()["providers"]}
+        assert shapes["twilio"]["receipts"] is False and "cannot reach" in shapes["twilio"]["why"]
+        assert shapes["plivo"]["receipts"] is True  # the sandbox's
+    settings.PUBLIC_URL = BASE
+    get_provider.cache_clear()
+    shapes = {one["id"]: one["callbacks"] for one in client.get("/api/providers").json()["providers"]}
+    assert shapes["twilio"]["receipts"] is True
+    assert shapes["vonage"]["receipts"] is False and "secret" in shapes["vonage"]["why"]
+    get_provider.cache_clear()
+
+
+def test_a_batch_is_not_announced_for_a_receipt(
+    sent: Batch, tell: Tell, monkeypatch: pytest.MonkeyPatch, owner_is_watching: list[Any]
+) -> None:
+    tell("SM0", "delivered")
+    assert owner_is_watching == []
+
+
+@pytest.fixture
+def owner_is_watching(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    from batches import events
+
+    announced: list[Any] = []
+    monkeypatch.setattr(events.publisher, "announce", lambda *facts: announced.append(facts))
+    return announced
+
+
+def test_days_are_those_of_the_recorder(sent: Batch, tell: Tell) -> None:
+    tell("SM0", "delivered")
+    row = BatchHistogram.objects.get(measure="delivery:delivered")
+    assert row.bucket == int(timezone.now().timestamp()) // record_statements.DAY_SECONDS
+
+
+def test_owners_are_not_mixed(submit: Submit, bob: User, tell: Tell) -> None:
+    hers, his = submit("sms", count=1), submit("sms", count=1, owner=bob)
+    end_items(hers, "succeeded", [0], provider_reference="SM1")
+    end_items(his, "succeeded", [0], provider_reference="SM2")
+    tell("SM2", "delivered")
+    assert (deliveries(hers), deliveries(his)) == ([""], ["delivered"])
