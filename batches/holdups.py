@@ -16,6 +16,10 @@ from batches.models import Batch, Item, Lease, ProviderAccount, ProviderBatch, W
 from batches.models.engine import SEEN_WITHIN
 from batches.states import BatchStatus, ItemStatus, Step
 
+CALM = frozenset(
+    {"scheduled", "not_started", "loading", "paused", "finishing", "at_provider", "rate_limit", "concurrency"}
+)
+"""What somebody asked for, or what will pass by itself."""
 AT_THE_LIMIT = 0.8
 """A batch that ran at this share of its limit lately runs at its limit."""
 
@@ -27,6 +31,11 @@ class Holdup:
     code: str
     words: str
     until: datetime | None = None
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether nobody needs to look after it."""
+        return self.code in CALM
 
 
 def holdups(batch: Batch, *, per_second: float | None = None) -> list[Holdup]:

@@ -1,130 +1,99 @@
-"""Sign in, see your batches, watch one, stop it, run what failed again."""
+"""One batch: how far it is, what holds it back, how it went, its items; and the pieces that the page exchanges."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Page, Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
-from django.utils.functional import cached_property
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
-from batches import services
-from batches.models import Batch, Item
-from batches.pages.presentation import card, error_groups, item_row, verbs
-from batches.problems import Conflict
-from batches.querysets import BatchQuerySet
+from batches.holdups import holdups
+from batches.models import Batch
+from batches.pages.access import fragment, own_batch, own_batches, with_address
+from batches.pages.filters import ItemFilter
+from batches.pages.item_pages import AFTER, BEFORE, item_page
+from batches.pages.panels import panels
+from batches.pages.presentation import can_change, can_retry, card, error_groups, item_row, verbs
+from batches.result_files import result_files
+from batches.states import ItemStatus, Priority
+from providers.base import ErrorCategory
 
-if TYPE_CHECKING:
-    _Paginator = Paginator[Item]
-else:
-    _Paginator = Paginator  # at run time it takes no parameter
-
-BATCHES_PER_PAGE = 50
 ITEMS_PER_PAGE = 50
-
-
-@require_safe
-@login_required
-def batch_list(request: HttpRequest) -> HttpResponse:
-    """The user's batches, newest first."""
-    batches = _own(request).defer("parameters", "warnings", "description")
-    page = Paginator(batches, BATCHES_PER_PAGE).get_page(request.GET.get("page"))
-    now = timezone.now()
-    return render(request, "pages/batch_list.html", {"page": page, "cards": [card(batch, now) for batch in page]})
+MOST_FILES = 20
 
 
 @require_safe
 @login_required
 def batch_detail(request: HttpRequest, public_id: str) -> HttpResponse:
-    """One batch: where it stands, what went wrong, its items. The page's script keeps it live."""
-    batch = get_object_or_404(_own(request).defer("parameters"), public_id=public_id)
-    page = ItemPaginator(batch).get_page(request.GET.get("page"))
+    """The page. Its script keeps it live."""
+    batch = get_object_or_404(own_batches(request).defer("parameters", "source_cursor"), public_id=public_id)
     context = {
-        "batch": batch,
-        "card": card(batch, timezone.now()),
-        "verbs": verbs(batch),
-        "error_groups": error_groups(batch),
-        "page": page,
-        "rows": [item_row(batch, item, request.user) for item in page.object_list],
+        **_state(request, batch),
+        **_items(request, batch),
+        "priorities": Priority.values,
+        "can_change": can_change(batch),
     }
     return render(request, "pages/batch_detail.html", context)
 
 
-@require_POST
-@login_required
-def batch_verb(request: HttpRequest, public_id: str, verb: str) -> HttpResponse:
-    """Start, pause, resume, cancel or retry; a refusal becomes a message on the page."""
-    batch = get_object_or_404(_own(request), public_id=public_id)
-    try:
-        messages.success(request, _VERBS[verb](batch, request.user.pk))
-    except KeyError:
-        messages.error(request, "There is no such action.")
-    except Conflict as conflict:
-        messages.error(request, str(conflict))
-    return redirect("batch-detail", public_id=public_id)
+@require_safe
+@fragment
+def batch_state(request: HttpRequest, public_id: str) -> HttpResponse:
+    """Everything but the items, to be exchanged in place."""
+    batch = own_batch(request, public_id)
+    return render(request, "pages/parts/state.html", {**_state(request, batch), "in_place": True})
 
 
-def _own(request: HttpRequest) -> BatchQuerySet:
-    return Batch.objects.owned_by(request.user)
+@require_safe
+@fragment
+def batch_items(request: HttpRequest, public_id: str) -> HttpResponse:
+    """The items alone, as their filter and their pager ask for them."""
+    batch = own_batch(request, public_id)
+    address = _address(request, batch)
+    if not request.headers.get("HX-Request"):
+        return redirect(f"{address}#items")
+    answer = render(request, "pages/parts/items.html", _items(request, batch))
+    return with_address(request, answer, address)
 
 
-def _start(batch: Batch, user_id: int) -> str:
-    services.start(batch, actor_id=user_id)
-    return "The batch is running."
+def _state(request: HttpRequest, batch: Batch) -> dict[str, Any]:
+    now = timezone.now()
+    drawn = panels(batch, request.user, now)
+    return {
+        "batch": batch,
+        "card": card(batch, now),
+        "verbs": verbs(batch),
+        "panels": drawn,
+        "holdups": holdups(batch, per_second=drawn.recent),
+        "error_groups": error_groups(batch),
+        "files": result_files(batch)[:MOST_FILES] if batch.outcome else (),
+    }
 
 
-def _pause(batch: Batch, user_id: int) -> str:
-    services.pause(batch, actor_id=user_id)
-    return "The batch is paused. Calls that are under way end and are recorded."
+def _items(request: HttpRequest, batch: Batch) -> dict[str, Any]:
+    chosen = ItemFilter.of(request.GET)
+    page = item_page(batch, chosen, request.GET, request.user, ITEMS_PER_PAGE)
+    return {
+        "batch": batch,
+        "chosen": chosen,
+        "page": page,
+        "rows": [item_row(batch, item, request.user) for item in page.rows],
+        "statuses": ItemStatus.values,
+        "categories": [one.value for one in ErrorCategory],
+        "retriable": can_retry(batch) and any(item.status == ItemStatus.FAILED for item in page.rows),
+        "here": _address(request, batch),
+        "last_number": page.rows[-1].position + 1 if page.rows else 0,
+    }
 
 
-def _resume(batch: Batch, user_id: int) -> str:
-    services.resume(batch, actor_id=user_id)
-    return "The batch is running again."
-
-
-def _cancel(batch: Batch, user_id: int) -> str:
-    services.cancel(batch, actor_id=user_id)
-    return "The batch is cancelled. Calls that are under way end and are recorded."
-
-
-def _retry(batch: Batch, user_id: int) -> str:
-    moved = services.retry_failed(batch, actor_id=user_id)
-    return f"{moved:,} failed {'item runs' if moved == 1 else 'items run'} again."
-
-
-_VERBS: dict[str, Callable[[Batch, Any], str]] = {
-    "start": _start,
-    "pause": _pause,
-    "resume": _resume,
-    "cancel": _cancel,
-    "retry": _retry,
-}
-
-
-class ItemPaginator(_Paginator):
-    """Pages of a batch's items by position: the last page of a million costs what the first does, and the batch's own
-    counter says how many there are."""
-
-    def __init__(self, batch: Batch) -> None:
-        super().__init__(Item.objects.none(), ITEMS_PER_PAGE)
-        self.batch = batch
-
-    @cached_property
-    def count(self) -> int:
-        """Without asking the items."""
-        return self.batch.total
-
-    def page(self, number: int | str) -> Page[Item]:
-        """The items from the page's first position on."""
-        number = self.validate_number(number)
-        first = (number - 1) * self.per_page
-        places = {"position__gte": first, "position__lt": first + self.per_page}
-        items = self.batch.items.filter(**places).order_by("position")
-        return Page(list(items), number, self)
+def _address(request: HttpRequest, batch: Batch) -> str:
+    """The page's own address with what was chosen, without what was left empty."""
+    query = request.GET.copy()
+    for name in list(query):
+        if not query[name] or name not in {"status", "category", "code", "q", AFTER, BEFORE}:
+            del query[name]
+    return reverse("batch-detail", args=[batch.public_id]) + (f"?{query.urlencode()}" if query else "")

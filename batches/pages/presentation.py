@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Count
 
+from batches.live.eta import seconds_left
 from batches.live.frames import PHOTO_OPERATION, percentage
 from batches.masking import masked
 from batches.models import Batch, Item
-from batches.states import BatchStatus
+from batches.states import FINAL_BATCH_STATUSES, BatchStatus, ItemStatus
 from batches.visibility import ENDED_BADLY, error_visible_to
 
 if TYPE_CHECKING:
@@ -20,6 +21,16 @@ if TYPE_CHECKING:
 
 FAILED_ITEMS_GROUPED = 5_000
 MOST_STARS = 5
+SUMMARY_LENGTH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A coloured stretch of a bar, in per cent of its length."""
+
+    name: str
+    start: float
+    width: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +43,44 @@ class Card:
     waiting: int
     average_rate: float | None
     seconds: int | None
+    eta: int | None
+    parts: list[Part]
+    failed_all: int
 
 
 def card(batch: Batch, now: datetime) -> Card:
     """A batch at a glance, at this moment."""
     seconds = batch.seconds_running(now)
+    waiting = batch.total - batch.finished
+    rate = batch.finished / seconds if seconds >= 1 and batch.finished else None
     return Card(
         batch=batch,
-        title=batch.name or batch.subject or batch.operation,
+        title=title(batch),
         percent=percentage(batch.finished, batch.total, batch.status),
-        waiting=batch.total - batch.finished,
-        average_rate=batch.finished / seconds if seconds >= 1 and batch.finished else None,
+        waiting=waiting,
+        average_rate=rate,
         seconds=round(seconds) if batch.started_at else None,
+        eta=seconds_left(waiting, rate) if batch.status == BatchStatus.RUNNING else None,
+        parts=bar(batch),
+        failed_all=batch.failed + batch.unknown,
     )
+
+
+def title(batch: Batch) -> str:
+    """What a batch is called: by its owner, or by what it does."""
+    return batch.name or batch.subject or batch.operation.replace("_", " ")
+
+
+def bar(batch: Batch) -> list[Part]:
+    """The batch's counters as stretches of one bar; a batch with nothing to do is done when it is final."""
+    if not batch.total:
+        return [Part("succeeded", 0, 100 if batch.is_final else 0)]
+    parts, start = [], 0.0
+    for name in ("succeeded", "failed", "unknown", "cancelled"):
+        width = 100 * getattr(batch, name) / batch.total
+        parts.append(Part(name, round(start, 3), round(width, 3)))
+        start += width
+    return parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +109,16 @@ def verbs(batch: Batch) -> list[Verb]:
     return offered
 
 
+def can_retry(batch: Batch) -> bool:
+    """Whether failed items of it may run again."""
+    return batch.status not in {BatchStatus.CANCELLED, BatchStatus.PENDING}
+
+
+def can_change(batch: Batch) -> bool:
+    """Whether something of it is still to run, at another pace."""
+    return batch.status not in FINAL_BATCH_STATUSES
+
+
 def error_groups(batch: Batch) -> list[dict[str, Any]]:
     """How the items that ended badly ended: counts by category and code, most frequent first.
 
@@ -89,18 +135,26 @@ def error_groups(batch: Batch) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class ItemRow:
-    """An item in the list."""
+    """An item in the list. ``photo``: whether we have it ourselves; ``cost`` is an amount or None."""
 
     position: int
+    number: int
     label: str
     status: str
     attempts: int
+    retriable: bool = False
+    photo: bool = False
+    tile: bool = False
     stars: str = ""
     star_count: int = 0
     color: str = ""
     summary: str = ""
     error: str = ""
     error_code: str = ""
+    delivery: str = ""
+    due_at: datetime | None = None
+    duration_ms: int | None = None
+    cost: Any = None
 
 
 def item_row(batch: Batch, item: Item, user: AbstractBaseUser | AnonymousUser) -> ItemRow:
@@ -108,14 +162,34 @@ def item_row(batch: Batch, item: Item, user: AbstractBaseUser | AnonymousUser) -
     result = item.result if isinstance(item.result, dict) else {}
     shown: dict[str, Any]
     if batch.operation == PHOTO_OPERATION:
-        shown = {"label": str(item.input.get("filename") or item.key), **_rating(result)}
+        shown = {"tile": True, "photo": "fileId" in item.input, **_rating(result)}
     elif "to" in item.input:
-        shown = {"label": masked(str(item.input["to"])), "summary": str(result.get("status", ""))}
+        shown = {"summary": str(result.get("status", ""))}
     else:
-        shown = {"label": item.key, "summary": json.dumps(result, ensure_ascii=False)[:200] if result else ""}
+        shown = {"summary": json.dumps(result, ensure_ascii=False)[:SUMMARY_LENGTH] if result else ""}
     if item.error_code and error_visible_to(user, batch, item):
         shown |= {"error": item.error_message, "error_code": item.error_code}
-    return ItemRow(position=item.position + 1, status=item.status, attempts=item.attempts, **shown)
+    if item.status == ItemStatus.PENDING and item.attempts:
+        shown["due_at"] = item.due_at
+    return ItemRow(
+        position=item.position,
+        number=item.position + 1,
+        label=label(batch, item),
+        status=item.status,
+        attempts=item.attempts,
+        retriable=item.status == ItemStatus.FAILED and can_retry(batch),
+        delivery=item.delivery,
+        duration_ms=item.duration_ms,
+        cost=item.cost,
+        **shown,
+    )
+
+
+def label(batch: Batch, item: Item) -> str:
+    """What an item is called; of a phone number only its end is shown."""
+    if batch.operation == PHOTO_OPERATION:
+        return str(item.input.get("filename") or item.key)
+    return masked(str(item.input["to"])) if "to" in item.input else item.key
 
 
 def _rating(result: dict[str, Any]) -> dict[str, Any]:

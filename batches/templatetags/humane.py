@@ -2,15 +2,51 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from django import template
 
+from providers.prices import common_currency
+
 register = template.Library()
+
+
+SIGNS = {"USD": "$", "EUR": "€", "GBP": "£"}
+CENT = Decimal("0.01")
 
 
 @register.filter
 def grouped(number: int) -> str:
     """12345 as 12,345."""
     return f"{number:,}"
+
+
+@register.filter
+def money(amount: Decimal | None) -> str:
+    """An amount with the sign of our currency; of less than a cent the first two digits that are not zero."""
+    if amount is None:
+        return "–"
+    currency = common_currency() or ""
+    digits = 2 if amount == 0 or abs(amount) >= CENT else min(10, 1 - amount.adjusted())
+    return f"{SIGNS.get(currency, f'{currency} ')}{amount:,.{digits}f}"
+
+
+@register.filter
+def milliseconds(number: float | None) -> str:
+    """1234.5 as "1.23 s", 87.4 as "87 ms"."""
+    if number is None:
+        return "–"
+    if number < 1_000:
+        return f"{number:.0f} ms"
+    return f"{number / 1_000:.3g} s" if number < 60_000 else duration(round(number / 1_000))
+
+
+@register.filter
+def speed(per_second: float | None) -> str:
+    """Items per second with about three digits."""
+    if per_second is None:
+        return "–"
+    return f"{per_second:,.0f}" if per_second >= 100 else f"{per_second:.3g}"
 
 
 @register.filter
@@ -28,4 +64,13 @@ def duration(seconds: int) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s"
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min"
+    if hours < 48:
+        return f"{hours} h {minutes} min"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h"
+
+
+@register.filter
+def plain(number: float) -> str:
+    """A number as it is typed into a field: 600 for 600.0."""
+    return f"{number:.10g}"

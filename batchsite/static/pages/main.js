@@ -1,0 +1,9 @@
+/* The script of every page that lives. */
+
+import { begin as forms } from "./forms.js";
+import { begin as live } from "./live.js";
+import { begin as pieces } from "./pieces.js";
+
+pieces();
+forms();
+live();
