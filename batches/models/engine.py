@@ -22,7 +22,9 @@ class Lease(models.Model):
     lane = models.CharField(max_length=32)
     channel = models.CharField(max_length=8)
     provider = models.CharField(max_length=64, blank=True, help_text="Who is called: its batch's own, or a fallback.")
-    probe = models.BooleanField(default=False, db_default=False, help_text="It finds out whether its provider works again.")
+    probe = models.BooleanField(
+        default=False, db_default=False, help_text="It finds out whether its provider works again."
+    )
     size = models.PositiveIntegerField()
     remaining = models.PositiveIntegerField()
     worker = models.CharField(max_length=64, blank=True, default="", help_text="Boot id of the worker that has it.")
