@@ -10,7 +10,7 @@ from batches.metrics.view import metrics
 
 handler400 = "batches.api.errors.bad_request"
 handler403 = "batches.api.errors.permission_denied"
-handler404 = "batches.api.errors.not_found"
+handler404 = "records.api.errors.not_found"
 handler500 = "batches.api.errors.server_error"
 
 urlpatterns = [

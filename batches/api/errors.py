@@ -64,7 +64,17 @@ def exception_handler(exception: Exception, context: Mapping[str, Any]) -> Respo
     if known is None:
         _log(exception, context)
         return Response(simple_body("Internal error", "internal"), status.HTTP_500_INTERNAL_SERVER_ERROR)
-    return Response(simple_body(str(known.detail), _code_of(known)), known.status_code, headers=_headers(known))
+    return Response(simple_body(_words(known, context), _code_of(known)), known.status_code, headers=_headers(known))
+
+
+def _words(exception: exceptions.APIException, context: Mapping[str, Any]) -> str:
+    """What it says, and of the two mistakes that everybody makes first what to do about them."""
+    if isinstance(exception, exceptions.NotAuthenticated):
+        return "No API key was sent: it belongs into the header Authorization, after the word Bearer."
+    if isinstance(exception, exceptions.UnsupportedMediaType):
+        taken = " or ".join(parser.media_type for parser in context["view"].parser_classes)
+        return f"The body must be {taken}, and the header Content-Type has to say so."
+    return str(exception.detail)
 
 
 def _as_api_exception(exception: Exception) -> exceptions.APIException | None:

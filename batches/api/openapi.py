@@ -6,7 +6,6 @@ an operation is written from its description, and drf-spectacular does the rest:
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -15,11 +14,11 @@ from drf_spectacular.openapi import AutoSchema
 from rest_framework.permissions import SAFE_METHODS
 
 from batches.api.documentation import DESCRIPTIONS, Description, Parameter
-from batches.api.documentation.descriptions import Free, Schema, plain, schema_like
+from batches.api.documentation.descriptions import Schema, plain, schema_like
+from batches.api.documentation.memories import MEMORY_DESCRIPTIONS
 
 if TYPE_CHECKING:
     from drf_spectacular.plumbing import ComponentRegistry
-    from rest_framework.views import APIView  # which reads the settings that name this module
 
 JSON = "application/json"
 ERROR_NAMES = {
@@ -38,7 +37,6 @@ ERROR_EXAMPLE = {
     "error": "The request is not valid: 1 problem.",
     "details": {"errors": [{"path": "field.name", "message": "Validation error message", "code": "invalid_type"}]},
 }
-MEMORY_PREFIX = "/api/v1/"
 ID_SCHEMA: Schema = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
 
 
@@ -49,9 +47,8 @@ class DescribedSchema(AutoSchema):
         self, path: str, path_regex: str, path_prefix: str, method: str, registry: ComponentRegistry
     ) -> dict[str, Any] | None:
         """The operation object; None keeps what is not described out of the document."""
-        description = DESCRIPTIONS.get(f"{method} {path}")
-        if description is None and path.startswith(MEMORY_PREFIX):
-            description = _of_memories(self.view, method)
+        name = f"{method} {path}"
+        description = DESCRIPTIONS.get(name) or MEMORY_DESCRIPTIONS.get(name)
         if description is None:
             return None
         names = re.findall(r"{(\w+)}", path)
@@ -78,21 +75,10 @@ class DescribedSchema(AutoSchema):
             str(status): _answer(example, description.media_type) for status, example in description.answers.items()
         }
         for status in sorted(_error_statuses(description, method, has_id=has_id)):
-            content = {JSON: {"schema": schema_like(ERROR_EXAMPLE), "example": ERROR_EXAMPLE}}
+            example = description.error or ERROR_EXAMPLE
+            content = {JSON: {"schema": schema_like(example), "example": plain(example)}}
             answers[str(status)] = {"description": ERROR_NAMES[status], "content": content}
         return answers
-
-
-def _of_memories(view: APIView, method: str) -> Description:
-    """The memory service takes what its clients send: its routes are described by their own words alone."""
-    words = inspect.getdoc(getattr(view, method.lower())) or ""
-    return Description(
-        summary=words.partition("\n")[0].rstrip("."),
-        tag="Memories (document 003)",
-        body={"type": "object", "additionalProperties": True} if method in {"POST", "PUT", "PATCH"} else None,
-        answers=dict.fromkeys((200, 201, 204, 207), Free({})),
-        statuses=(400, 404, 409, 413, 415, 429),
-    )
 
 
 def _error_statuses(description: Description, method: str, *, has_id: bool) -> set[int]:

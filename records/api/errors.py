@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from rest_framework.exceptions import APIException
 from rest_framework.response import Response
 
+from batches.api import errors as errors_of_the_rest
 from batches.api.errors import exception_handler
 from batches.problems import InvalidInput
 
@@ -37,6 +39,7 @@ MEMORY_CODES = {
 }
 """As the service's JavaScript client names them."""
 INVALID_BATCH = "Invalid batch request"
+MEMORY_PREFIX = "/api/v1/"
 
 
 class BatchRefused(APIException):
@@ -79,6 +82,19 @@ def memory_exception_handler(exception: Exception, context: Mapping[str, Any]) -
     message = response.data["error"]
     if isinstance(exception, InvalidInput):
         message = "; ".join(f"{one['path']}: {one['message']}" if one["path"] else one["message"] for one in errors[:5])
-    code = MEMORY_CODES.get(response.status_code, "API_ERROR")
-    response.data = {"error": message, "message": message, "code": code, "details": errors}
+    response.data = memory_error(message, response.status_code, errors)
     return response
+
+
+def memory_error(message: str, status_code: int, errors: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the memory service's client reads."""
+    code = MEMORY_CODES.get(status_code, "API_ERROR")
+    return {"error": message, "message": message, "code": code, "details": errors}
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """``handler404`` of the whole site: an id that cannot be one has no route, and is none of the service's."""
+    if request.path.startswith(MEMORY_PREFIX):
+        errors = [{"path": "", "message": "Not found.", "code": "not_found"}]
+        return JsonResponse(memory_error("Not found.", 404, errors), status=404)
+    return errors_of_the_rest.not_found(request, exception)

@@ -20,22 +20,52 @@ from drf_spectacular.validation import validate_schema
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import content_type_conformance, status_code_conformance
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 
 from batches.api import schema as schema_module
 from batches.api import throttling
 from batches.api.documentation import DESCRIPTIONS
 from batches.api.documentation.descriptions import plain
-from batches.api.openapi import MEMORY_PREFIX
+from batches.api.documentation.memories import MEMORY_DESCRIPTIONS
 from batches.api.urls import urlpatterns
 from batches.files import store_file
 from batches.models import ApiKey, Notification
+from records.api.urls import urlpatterns as memory_patterns
+from records.models import Record, Topic
 from tests.api.conftest import Submit
 
 EXAMPLES = 5
 """Requests per operation of the API: a budget of time, the same ones each run."""
-CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance]
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 DOCUMENT: dict[str, Any] = json.loads(json.dumps(schema_module.schema()))
+
+
+def closed(schema: Any) -> Any:
+    """The same, without room for names that it does not know."""
+    if isinstance(schema, list):
+        return [closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inside = {name: closed(value) for name, value in schema.items()}
+    return {"additionalProperties": False, **inside} if "properties" in schema else inside
+
+
+def strict(document: dict[str, Any]) -> dict[str, Any]:
+    """Clients have to expect further names in an answer; we say all of them."""
+    changed: dict[str, Any] = json.loads(json.dumps(document))
+    for operations in changed["paths"].values():
+        for operation in operations.values():
+            for response in operation["responses"].values():
+                for content in response.get("content", {}).values():
+                    content["schema"] = closed(content["schema"])
+    return changed
+
+
+STRICT = strict(DOCUMENT)
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -64,16 +94,17 @@ def test_every_route_is_described(document: dict[str, Any]) -> None:
     """By method: what a view can do is in the document, and nothing else is."""
     described = {(path, method) for path, operations in document["paths"].items() for method in operations}
     found = set()
-    for pattern in urlpatterns:
-        path = "/api/" + str(pattern.pattern).removeprefix("^").replace(r"/?\Z", "")
-        for name in ("batch_id", "file_id", "key_id", "notification_id", "alias"):
+    below = [("/api/", pattern) for pattern in urlpatterns] + [("/api/v1/", pattern) for pattern in memory_patterns]
+    for prefix, pattern in below:
+        path = prefix + str(pattern.pattern).removeprefix("^").replace(r"/?\Z", "")
+        for name in ("batch_id", "file_id", "key_id", "notification_id", "alias", "memory_id", "topic_id"):
             path = path.replace(f"(?P<{name}>[A-Za-z0-9_-]{{1,64}})", f"{{{name}}}")
         view = getattr(pattern.callback, "cls", None)
         found |= {(path, method) for method in METHODS if hasattr(view, method)}
     found.discard(("/api/schema", "get"))
-    ours = {(path, method) for path, method in described if not path.startswith(MEMORY_PREFIX)}
-    assert found - ours == set(), "describe these in batches/api/documentation/routes.py"
-    assert {f"{method.upper()} {path}" for path, method in ours} == DESCRIPTIONS.keys()
+    assert found - described == set(), "describe these in batches/api/documentation"
+    names = {f"{method.upper()} {path}" for path, method in described}
+    assert names == DESCRIPTIONS.keys() | MEMORY_DESCRIPTIONS.keys()
 
 
 def test_every_operation_says_what_may_go_wrong(document: dict[str, Any]) -> None:
@@ -93,11 +124,14 @@ def test_a_delete_has_its_body(document: dict[str, Any]) -> None:
     assert body["content"]["application/json"]["example"] == {"daysToKeep": 60}
 
 
-@pytest.mark.parametrize("name", [name for name, one in DESCRIPTIONS.items() if one.body_example])
+ALL = DESCRIPTIONS | MEMORY_DESCRIPTIONS
+
+
+@pytest.mark.parametrize("name", [name for name, one in ALL.items() if one.body_example])
 def test_the_examples_of_bodies_are_as_the_schema_says(name: str) -> None:
     import jsonschema
 
-    description = DESCRIPTIONS[name]
+    description = ALL[name]
     assert description.body is not None
     jsonschema.validate(plain(description.body_example), description.body)
 
@@ -139,11 +173,15 @@ def ids(alice: User, submit: Submit) -> dict[str, str]:
     stored = store_file(alice.pk, "a.txt", "text/plain", b"hello")
     told = Notification.objects.create(owner=alice, kind="batch_completed")
     key, _ = ApiKey.issue(owner_id=alice.pk, name="another")
+    topic = Topic.objects.create(owner=alice, name="Work")
+    memory = Record.objects.create(owner=alice, content="User authentication", topic=topic)
     return {
         "batch_id": submit().public_id,
         "file_id": stored.public_id,
         "notification_id": str(told.pk),
         "key_id": str(key.pk),
+        "memory_id": memory.public_id,
+        "topic_id": str(topic.public_id),
     }
 
 
@@ -169,7 +207,7 @@ def test_no_request_gets_an_answer_that_is_not_described(  # noqa: PLR0917
     path: str, method: str, mode: GenerationMode, app: Any, alice: User, ids: dict[str, str]
 ) -> None:
     """Well and badly formed ones: no 5xx, no undocumented status, JSON wherever JSON was said."""
-    loaded = schemathesis.openapi.from_dict(DOCUMENT)
+    loaded = schemathesis.openapi.from_dict(STRICT)
     loaded.app = app
     _, secret = ApiKey.issue(owner_id=alice.pk, name="fuzz")
     try:

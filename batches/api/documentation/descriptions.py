@@ -7,11 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Schema = dict[str, Any]
+JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
 
 @dataclass(frozen=True, slots=True)
 class Maybe:
     """An example of a value that may be null."""
+
+    example: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Sometimes:
+    """An example of a value that is left out where there is none; its name with it."""
 
     example: Any
 
@@ -48,6 +56,8 @@ class Description:
     statuses: tuple[int, ...] = ()
     details: str = ""
     media_type: str = "application/json"
+    error: Any = None
+    """An example of its errors, where they are not as everywhere else."""
     is_open: bool = False
     """It needs no key."""
     one_of: Mapping[str, Any] = field(default_factory=dict)
@@ -56,7 +66,7 @@ class Description:
 
 def plain(example: Any) -> Any:
     """The example as JSON."""
-    if isinstance(example, Maybe | Free):
+    if isinstance(example, Maybe | Sometimes | Free):
         return plain(example.example)
     if isinstance(example, Mapping):
         return {name: plain(value) for name, value in example.items()}
@@ -66,25 +76,24 @@ def plain(example: Any) -> Any:
 
 
 def schema_like(example: Any) -> Schema:
-    """The JSON Schema of which the value is an example: its types, its names, and nothing required."""
+    """The JSON Schema of which the value is an example: its types, and its names, which are all there but for
+    :class:`Sometimes`. A client has to expect that others are added."""
     match example:
         case Maybe():
             inner = schema_like(example.example)
             return inner | ({"type": [inner["type"], "null"]} if "type" in inner else {})
+        case Sometimes():
+            return schema_like(example.example)
         case Free():
             return {"type": "object", "additionalProperties": True}
         case None:
             return {}
-        case bool():
-            return {"type": "boolean"}
-        case int():
-            return {"type": "integer"}
-        case float():
-            return {"type": "number"}
-        case str():
-            return {"type": "string"}
+        case bool() | int() | float() | str():
+            return {"type": JSON_TYPES[type(example)]}
         case list():
             return {"type": "array", "items": schema_like(example[0]) if example else {}}
         case Mapping():
-            return {"type": "object", "properties": {name: schema_like(value) for name, value in example.items()}}
+            required = [name for name, value in example.items() if not isinstance(value, Sometimes)]
+            schema = {"type": "object", "properties": {name: schema_like(value) for name, value in example.items()}}
+            return schema | ({"required": required} if required else {})
     raise TypeError(type(example).__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from batches.api.documentation import bodies
-from batches.api.documentation.descriptions import Description, Free, Maybe, Parameter
+from batches.api.documentation.descriptions import Description, Free, Maybe, Parameter, Sometimes
 from batches.states import BatchStatus, ItemStatus
 from providers.base import ErrorCategory
 
@@ -29,11 +29,17 @@ BATCH: dict[str, Any] = {
     "status": "running",
     "progress": 45,
     "created_at": AT,
-    "started_at": "2025-12-20T10:01:00.000Z",
+    "started_at": Sometimes("2025-12-20T10:01:00.000Z"),
+    "completed_at": Sometimes("2025-12-20T10:09:00.000Z"),
     "total_items": 100,
     "processed_items": 45,
     "failed_items": 2,
-    "spent": "0.151875",
+    "name": Sometimes("Monthly invoice annotation"),
+    "description": Sometimes("Annotate all pending invoices"),
+    "error": Sometimes("The file with its items cannot be read any more."),
+    "outcome": Sometimes(Free({"deleted": 2})),
+    "finishing": Sometimes(True),
+    "spent": Sometimes("0.151875"),
 }
 TOKENS = {"input": 1204, "output": 187}
 ITEM_COST = {"amount": "0.003375", "charge": "0.00675", "currency": Maybe("USD"), "simulated": False}
@@ -47,14 +53,17 @@ COUNTS = {"total": 100, "pending": 55, "completed": 43, "failed": 2, "cancelled"
 RESULT = {
     "nodeId": "node_001",
     "success": True,
-    "result": Free({"description": "Invoice processing", "tags": ["finance"]}),
+    "result": Sometimes(Free({"description": "Invoice processing", "tags": ["finance"]})),
+    "error": Sometimes("No answer."),
+    "errorCategory": Sometimes("timeout"),
+    "errorCode": Sometimes("timeout"),
     "retries": 0,
-    "durationMs": 1250,
-    "qualityScore": 0.95,
+    "durationMs": Sometimes(1250),
+    "qualityScore": Sometimes(0.95),
     "createdAt": "2025-12-20T10:05:00.000Z",
-    "provider": "openai-gpt-5",
-    "tokens": TOKENS,
-    "cost": ITEM_COST,
+    "provider": Sometimes("openai-gpt-5"),
+    "tokens": Sometimes(TOKENS),
+    "cost": Sometimes(ITEM_COST),
 }
 SUMMARY = {
     "total": 100,
@@ -181,6 +190,8 @@ ITEM = {
     "durationMs": Maybe(1250),
     "dueAt": AT,
     "finishedAt": Maybe(AT),
+    "to": Sometimes("+12025550101"),
+    "filename": Sometimes("photo1.jpg"),
     **BILLED,
 }
 ERROR = {
@@ -292,7 +303,7 @@ DESCRIPTIONS: dict[str, Description] = {
                     "progress": 0,
                     "created_at": AT,
                 },
-                "warnings": [""],
+                "warnings": Sometimes([""]),
             },
             200: {"success": True, "dryRun": True, "preview": Free({"total": 100, "items": [{"id": "node_001"}]})},
         },
@@ -306,9 +317,9 @@ DESCRIPTIONS: dict[str, Description] = {
             200: {
                 "success": True,
                 "batch": BATCH,
-                "status": "processing",
-                "progress": COUNTS,
-                "metrics": {"messagesPerSecond": 4.9, "successRate": 0.9556},
+                "status": Sometimes("processing"),
+                "progress": Sometimes(COUNTS),
+                "metrics": Sometimes({"messagesPerSecond": 4.9, "successRate": 0.9556}),
             }
         },
         details="`status`, `progress` and `metrics` are document 002's, of SMS batches alone.",
@@ -340,7 +351,14 @@ DESCRIPTIONS: dict[str, Description] = {
                 "batches": [BATCH],
                 "count": 20,
                 "total": 138,
-                "filter": {"status": "completed", "operation": "annotate", "limit": 20, "offset": 0},
+                "filter": {
+                    "status": Sometimes("completed"),
+                    "operation": Sometimes("annotate"),
+                    "createdAfter": Sometimes(AT),
+                    "createdBefore": Sometimes(AT),
+                    "limit": 20,
+                    "offset": 0,
+                },
             }
         },
     ),
@@ -430,7 +448,9 @@ DESCRIPTIONS: dict[str, Description] = {
         summary="Upload files",
         tag=FILES,
         form=bodies.UPLOAD,
-        answers={201: {"success": True, **FILE, "files": [FILE]}},
+        answers={
+            201: {"success": True, **{name: Sometimes(fact) for name, fact in FILE.items()}, "files": Sometimes([FILE])}
+        },
         details="Of several files the answer is `files`, of one its own fields.",
     ),
     "GET /api/files": Description(
@@ -533,6 +553,13 @@ DESCRIPTIONS: dict[str, Description] = {
                         "usesSandbox": Maybe(True),
                         "closedUntil": Maybe(AT),
                         "limits": Maybe(Free({"requestsPerMinute": 500, "maxInFlight": None, "smsPerSecond": {}})),
+                        "callbacks": Maybe(
+                            {
+                                "receipts": True,
+                                "inboundUrl": Maybe("https://example.com/api/inbound/twilio"),
+                                "why": Maybe("PUBLIC_URL is not set: no receipts are asked for."),
+                            }
+                        ),
                     }
                 ],
             }
