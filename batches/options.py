@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -29,6 +30,7 @@ class BatchOptions:
     ``concurrency``: most items leased at once. ``rate_limit``: most calls a minute. ``max_retries``: failed calls
     repeated at most so often (429 answers do not count). ``retry_window_seconds``: retries end so long after the
     item's first attempt. ``backoff_ms``: first delay, doubled each time. ``timeout_ms``: hard deadline of one call.
+    ``max_cost``: no call begins once so much was spent, in the currency of the prices.
     """
 
     concurrency: int | None = None
@@ -43,6 +45,7 @@ class BatchOptions:
     starts_at_once: bool = True
     """False: it is stored as pending, and the dispatcher starts it within a moment (document 004's answer says so)."""
     notify_on_complete: bool = False
+    max_cost: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from django.db import connection, transaction
@@ -12,6 +13,7 @@ from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
 from batches import audit, events
+from batches.estimating.item_cost import item_cost_of
 from batches.models import Batch
 from batches.problems import Conflict
 from batches.running.record_statements import DAY_SECONDS, TIMELINE_SECONDS, add_to_histograms
@@ -35,9 +37,14 @@ def pause(batch: Batch, *, actor_id: int | None) -> Batch:
     return _move(batch, BatchStatus.PAUSED, batch_sources(BatchStatus.PAUSED), "pause", actor_id)
 
 
-def resume(batch: Batch, *, actor_id: int | None) -> Batch:
-    """Go on with a paused batch. Raises :class:`Conflict` unless paused."""
-    return _move(batch, BatchStatus.RUNNING, [BatchStatus.PAUSED], "resume", actor_id)
+def resume(batch: Batch, *, actor_id: int | None, max_cost: Decimal | None = None) -> Batch:
+    """Go on with a paused batch, with another budget where one is given. Raises :class:`Conflict` unless paused, or
+    where its budget is spent, and :class:`InvalidInput` for a budget where nothing has a price."""
+    budget = max_cost if max_cost is not None else batch.max_cost
+    if batch.status == BatchStatus.PAUSED and budget is not None and batch.spent >= budget:
+        raise Conflict(f"The batch has spent {batch.spent:f} of its budget of {budget:f}: it needs a higher maxCost.")
+    changes = {"held_for": ""} | _budgeted(batch, {} if max_cost is None else {"max_cost": max_cost})
+    return _move(batch, BatchStatus.RUNNING, [BatchStatus.PAUSED], "resume", actor_id, **changes)
 
 
 def cancel(batch: Batch, *, actor_id: int | None) -> Batch:
@@ -46,9 +53,8 @@ def cancel(batch: Batch, *, actor_id: int | None) -> Batch:
     The batch is cancelled at once; the dispatcher then cancels its waiting items in chunks, and calls in flight are
     recorded with what they returned.
     """
-    return _move(
-        batch, BatchStatus.CANCELLED, batch_sources(BatchStatus.CANCELLED), "cancel", actor_id, completed_at=Now()
-    )
+    sources = batch_sources(BatchStatus.CANCELLED)
+    return _move(batch, BatchStatus.CANCELLED, sources, "cancel", actor_id, completed_at=Now(), held_for="")
 
 
 def _move(
@@ -66,7 +72,7 @@ def _move(
     return batch
 
 
-CHANGEABLE = frozenset({"rate_limit", "concurrency", "priority"})
+CHANGEABLE = frozenset({"rate_limit", "concurrency", "priority", "max_cost"})
 """How a batch runs, which may change while it does: workers and dispatcher read it anew every few seconds."""
 
 
@@ -77,6 +83,7 @@ def change(batch: Batch, changes: Mapping[str, Any], *, actor_id: int | None) ->
     """
     if unknown := changes.keys() - CHANGEABLE:
         raise ValueError(f"Not to be changed: {', '.join(sorted(unknown))}.")
+    changes = _budgeted(batch, changes)
     with transaction.atomic():
         open_batches = Batch.objects.filter(pk=batch.pk, deleted_at=None).exclude(status__in=FINAL_BATCH_STATUSES)
         changed = open_batches.update(**changes) if changes else open_batches.exists()
@@ -84,8 +91,20 @@ def change(batch: Batch, changes: Mapping[str, Any], *, actor_id: int | None) ->
         if not changed:
             raise Conflict(f"The batch is {batch.status}: nothing runs that could run differently.")
         if changes:
-            audit.record("change", batch, actor_id=actor_id, **changes)
+            audit.record("change", batch, actor_id=actor_id, **{name: _plain(changes[name]) for name in changes})
     return batch
+
+
+def _budgeted(batch: Batch, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """With a budget goes what an item may cost at most, where that is not known yet."""
+    if changes.get("max_cost") is None or batch.item_cost is not None:
+        return dict(changes)
+    return {**changes, "item_cost": item_cost_of(batch)}
+
+
+def _plain(value: Any) -> Any:
+    """As the trail shows it."""
+    return f"{value:f}" if isinstance(value, Decimal) else value
 
 
 def retry_failed(batch: Batch, *, actor_id: int | None, positions: Sequence[int] | None = None) -> int:

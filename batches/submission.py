@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from decimal import Decimal
 
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from batches import audit, events
+from batches.estimating.item_cost import item_cost_of_new
 from batches.files import keep_with_batch
 from batches.models import Batch
 from batches.operations import get_operation
@@ -21,10 +23,12 @@ def submit_batch(*, owner_id: int, new: NewBatch) -> Batch:
 
     The items of a ``source`` follow: the dispatcher loads them in committed chunks, and they run meanwhile.
     It never waits on Redis: the dispatcher finds the batch in Postgres, and watchers are told after the commit by a
-    thread of its own. A batch with ``auto_start`` and no schedule is running at once.
+    thread of its own. A batch with ``auto_start`` and no schedule is running at once. Raises :class:`InvalidInput` for
+    a budget where nothing has a price.
     """
+    item_cost = None if new.options.max_cost is None else item_cost_of_new(owner_id, new)
     with transaction.atomic():
-        batch = _create(owner_id, new)
+        batch = _create(owner_id, new, item_cost)
         copy_items(batch, new.items)
         keep_with_batch(batch, new.stored_files)
         audit.record("submit", batch, actor_id=owner_id, items=batch.total, operation=batch.operation)
@@ -33,7 +37,7 @@ def submit_batch(*, owner_id: int, new: NewBatch) -> Batch:
     return batch
 
 
-def _create(owner_id: int, new: NewBatch) -> Batch:
+def _create(owner_id: int, new: NewBatch, item_cost: Decimal | None) -> Batch:
     options, operation, source = new.options, get_operation(new.operation), new.source
     starts_now = options.auto_start and options.scheduled_at is None and options.starts_at_once
     return Batch.objects.create(
@@ -59,6 +63,8 @@ def _create(owner_id: int, new: NewBatch) -> Batch:
         retry_window_seconds=options.retry_window_seconds,
         backoff_ms=options.backoff_ms,
         timeout_ms=options.timeout_ms,
+        max_cost=options.max_cost,
+        item_cost=item_cost,
         total=source.number if source else len(new.items),
         source_id=source.file_id if isinstance(source, Source) else None,
         source_cursor=dict(source.start) if isinstance(source, Paged) else None,

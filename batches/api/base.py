@@ -60,6 +60,13 @@ def body_of(request: Request) -> Mapping[str, Any]:
     return cast(Mapping[str, Any], request.data)
 
 
+def optional_body_of(request: Request) -> Mapping[str, Any]:
+    """The body of a verb that needs none: a form without fields, which some clients send by habit, is none either."""
+    form = (request.content_type or "").startswith(("multipart/form-data", "application/x-www-form-urlencoded"))
+    sent = request._request
+    return {} if form and not sent.POST and not sent.FILES else body_of(request)
+
+
 class ApiView(APIView):
     """JSON in, JSON out, for who is signed in and whose key has the scope.
 

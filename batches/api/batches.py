@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from batches import services
 from batches.api.analytics import analytics
-from batches.api.base import BatchView, body_of, choice_of, page_of, user_id
+from batches.api.base import BatchView, body_of, choice_of, optional_body_of, page_of, user_id
 from batches.api.shapes import (
     batch_shape,
     error_shape,
@@ -26,7 +26,7 @@ from batches.models import Batch, Item
 from batches.operations import sms
 from batches.result_files import result_files
 from batches.states import ItemStatus
-from batches.steering import read_changes, read_positions
+from batches.steering import read_budget, read_changes, read_positions
 from batches.visibility import error_visible_to, errors_visible_to
 from providers.base import ErrorCategory
 
@@ -43,7 +43,7 @@ class BatchDetailView(BatchView):
         return Response(body | sms_shape(batch) if batch.operation == sms.NAME else body)
 
     def patch(self, request: Request, batch_id: str) -> Response:
-        """Change its rate, concurrency or priority while it runs, or 409 when it is final."""
+        """Change its rate, concurrency, priority or budget while it runs, or 409 when it is final."""
         batch = self.batch(request, batch_id)
         changes = read_changes(body_of(request))
         batch = services.change(batch, changes, actor_id=user_id(request))
@@ -136,9 +136,13 @@ class BatchVerbView(BatchView):
     verb: ClassVar[Callable[..., Batch]]
     message: ClassVar[str]
 
+    def arguments(self, request: Request) -> dict[str, Any]:
+        """What the body says, where the verb has something to be told."""
+        return {}
+
     def post(self, request: Request, batch_id: str) -> Response:
         """Do it, or 409 where the batch's status does not allow it."""
-        batch = type(self).verb(self.batch(request, batch_id), actor_id=request.user.pk)
+        batch = type(self).verb(self.batch(request, batch_id), actor_id=request.user.pk, **self.arguments(request))
         body = {"success": True, "message": self.message}
         return Response(body | {"batchId": batch.public_id, "status": spelled_status(batch)})
 
@@ -163,6 +167,10 @@ class ResumeView(BatchVerbView):
     verb = staticmethod(services.resume)
     message = "Batch resumed"
 
+    def arguments(self, request: Request) -> dict[str, Any]:
+        """``maxCost``: the budget with which it goes on, for one that had spent it."""
+        return {"max_cost": read_budget(optional_body_of(request))}
+
 
 class CancelView(BatchView):
     """``POST /api/batch/{id}/cancel``, answered as document 004 shows it."""
@@ -179,6 +187,6 @@ class RetryView(BatchView):
     def post(self, request: Request, batch_id: str) -> Response:
         """Run the failed items again, or those of them that ``positions`` names."""
         batch = self.batch(request, batch_id)
-        positions = read_positions(body_of(request))
+        positions = read_positions(optional_body_of(request))
         retried = services.retry_failed(batch, actor_id=user_id(request), positions=positions)
         return Response({"success": True, "retried": retried})

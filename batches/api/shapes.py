@@ -77,6 +77,8 @@ def batch_shape(batch: Batch) -> dict[str, Any]:
         "outcome": batch.outcome,
         "finishing": batch.is_finishing or None,
         "spent": money(batch.spent) if batch.spent else None,
+        "max_cost": None if batch.max_cost is None else money(batch.max_cost),
+        "held_for": batch.held_for or None,
     }
     return {name: value for name, value in shape.items() if value is not None}
 
@@ -116,6 +118,8 @@ def photo_status_shape(batch: Batch) -> dict[str, Any]:
         "progress": batch.progress,
         "mode": batch.mode,
         "spent": money(batch.spent),
+        "maxCost": None if batch.max_cost is None else money(batch.max_cost),
+        "heldFor": batch.held_for or None,
         "createdAt": instant(batch.created_at),
         "startedAt": instant(batch.started_at),
         "completedAt": instant(batch.completed_at),

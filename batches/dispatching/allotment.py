@@ -99,6 +99,7 @@ class Allotment:
         wanted = batch.unfinished - leased
         if batch.concurrency is not None:
             wanted = min(wanted, batch.concurrency - leased)
+        wanted = min(wanted, window.affordable.get(batch.id, wanted))
         provider_slots = self._provider_slots(window, batch.provider, now)
         if provider_slots is not None:
             wanted = min(wanted, provider_slots - used.get(batch.provider, 0))

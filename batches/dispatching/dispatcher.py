@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import Error, InterfaceError, InternalError, OperationalError
 
 from batches import finishing, loading, receipts
+from batches.budgets import hold_spent
 from batches.dispatching import claim, rescue, settle
 from batches.dispatching.allotment import Allotment
 from batches.dispatching.concerns import Concerns, idle_workers, waiting_lanes
@@ -123,7 +124,7 @@ class Dispatcher:
         if not led:  # said at once, or a standby takes the new leader for one that fell silent
             heartbeat(self.boot_id, "dispatcher", {"leader": 1}, 0)
         if self._upkeep.due(now):
-            for duty in (settle.start_scheduled, settle.sweep_cancelled, settle.settle):
+            for duty in (settle.start_scheduled, settle.sweep_cancelled, settle.settle, hold_spent):
                 self._announce(self._attend(duty, now) or ())
         if self._economy.due(now):
             for economy_duty in (deadline.turn_fast, gathering.gather, bell.hasten):

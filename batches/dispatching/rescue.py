@@ -141,6 +141,8 @@ def claim_suspects(window: Window) -> tuple[tuple[int, str], ...]:
         for batch in window.batches
         if batch.concurrency is not None
     }
+    for batch_id, affordable in window.affordable.items():
+        room[batch_id] = min(room.get(batch_id, affordable), affordable)
     full = [batch_id for batch_id, free in room.items() if free <= 0]
     closed = [alias for alias, state in window.states.items() if state.is_unavailable()]
     with transaction.atomic(), connection.cursor() as cursor:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from django.db import connection
 
+from batches import budgets
 from batches.account_states import NOTHING_KNOWN, AccountState, known_accounts, read_states
 from batches.states import ECONOMY_LANE, Channel, Priority, WhenUnavailable
 
@@ -55,6 +56,8 @@ class Window:
     reopening_in: Mapping[str, float]
     unaccepted_by_batch: Mapping[int, int] = field(default_factory=dict)
     """Items whose lease no worker has taken yet."""
+    affordable: Mapping[int, int] = field(default_factory=dict)
+    """Items that the batches' budgets still pay for, beside those that are leased."""
     states: Mapping[str, AccountState] = field(default_factory=dict)
     """What is known of the accounts."""
 
@@ -125,6 +128,7 @@ def read_window() -> Window:
         for alias, state in states.items()
         if state.reopening_in is not None and state.reopening_in > -REOPENED_SECONDS
     }
+    affordable = budgets.rooms()
     capacity = {channel: sum(each.get(channel, 0) for each in capacities) for channel in Channel.values}
     return Window(
         batches,
@@ -136,4 +140,5 @@ def read_window() -> Window:
         reopening,
         unaccepted,
         states=states,
+        affordable=affordable,
     )

@@ -42,6 +42,7 @@ from providers.base import ChatAnswer, ChatProvider, ChatRequest, Provider
 from providers.prices import tokens_of
 
 if TYPE_CHECKING:
+    from batches.estimating.workload import Workload
     from batches.models import Batch
 
 SHOWN_IN_PREVIEW = 10
@@ -147,6 +148,14 @@ class Operation(ABC):
         end the batch as failed; any other exception is tried again a few times.
         """
         raise TypeError(f"{self.name} has nothing to finish.")
+
+    def workload(self, attempt: Attempt) -> Workload | None:
+        """What ``run`` would ask of outside about this item, for an estimate: nobody is called, and nothing is stored.
+
+        ``attempt.item_id`` is 0: there is no such item. Without an answer here ``run`` is called with a provider that
+        ends it at its first call; so give one where ``run`` stores something before it, or makes more than one.
+        """
+        return None
 
     def preview(self, owner_id: int, new: NewBatch) -> Mapping[str, Any]:
         """What a dry run (``"dryRun": true``) answers: nothing is stored, and nobody is called.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -16,6 +17,7 @@ NAME_LENGTH = 200
 DESCRIPTION_LENGTH = 5_000
 LARGEST_CONCURRENCY = 1_000_000
 LARGEST_RATE = 1_000_000_000.0
+LARGEST_COST = Decimal(1_000_000_000)
 LARGEST_RETRIES = 1_000_000
 LONGEST_RETRY_WINDOW_SECONDS = 30 * 86_400
 LONGEST_BACKOFF_MS = 3_600_000
@@ -42,6 +44,7 @@ def read_options(fields: Fields, *, concurrency: int | None = None, retries: int
         scheduled_at=fields.future("scheduleTime", "scheduledAt"),
         auto_start=fields.boolean("autoStart", default=True),
         notify_on_complete=fields.boolean("notifyOnComplete", default=False),
+        max_cost=fields.amount("maxCost", maximum=LARGEST_COST),
     )
 
 

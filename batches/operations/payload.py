@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.utils import timezone
@@ -18,6 +20,7 @@ from batches.problems import InvalidInput, Problem
 MAXIMUM_DEPTH = 32
 MOST_PROBLEMS = 10_000
 """A body of nothing but mistakes would otherwise be answered with a hundred times its size."""
+_NUMBER = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,10})?")
 _NOT_STORABLE = ("Must not hold NUL characters or lone surrogates.", "invalid_text")
 FURTHEST_SCHEDULE = timedelta(days=5 * 366)
 
@@ -51,6 +54,15 @@ class Problems:
         """Raise :class:`InvalidInput` with all of them."""
         if self._found:
             raise InvalidInput(self._found)
+
+
+def _amount(value: Any) -> Decimal | None:
+    """The exact number that is written there; None where there is none."""
+    if isinstance(value, float):
+        value = format(Decimal(repr(value)), "f") if math.isfinite(value) else None
+    elif isinstance(value, int) and not isinstance(value, bool):
+        value = str(value) if abs(value) < 10**20 else None
+    return Decimal(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else None
 
 
 def is_storable(text: str) -> bool:
@@ -203,6 +215,19 @@ class Fields:
             self.problems.add(path, f"Must be above 0 and at most {maximum:g}.", "out_of_range")
             return None
         return float(value)
+
+    def amount(self, *names: str, maximum: Decimal) -> Decimal | None:
+        """Money: a number above zero, or a text of one, with ten decimals at most."""
+        path, value = self.find(*names)
+        if value is None:
+            return None
+        amount = _amount(value)
+        if amount is None:
+            self.problems.add(path, "Must be a number with at most ten decimals.", "invalid_type")
+        elif not 0 < amount <= maximum:
+            self.problems.add(path, f"Must be above 0 and at most {maximum}.", "out_of_range")
+            return None
+        return amount
 
     def boolean(self, *names: str, default: bool) -> bool:
         """True or false, not 1 or "yes"."""

@@ -20,6 +20,7 @@ from batches.running.recorder import Recorder
 from batches.running.runner import Runner
 from batches.running.tally import Tally
 from batches.running.watch import Watch, farewell
+from batches.states import BatchStatus
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +83,8 @@ class Engine:
         self.recorder.put(change)
 
     def _recorded(self, facts: BatchFacts) -> None:
+        if facts.status == BatchStatus.PAUSED:
+            self.watch.stop_batch(facts.pk)
         publisher.announce("progress", facts)
 
     def _written(self, group: Sequence[Change]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 from django.db.backends.utils import CursorWrapper
 
+from batches.budgets import BUDGET, tell_held
 from batches.histogram import duration_bucket
 from batches.progress import FACT_COLUMNS, BatchFacts
 from batches.running.changes import MESSAGE_LIMIT, Change, clean
@@ -180,12 +181,17 @@ def settle_unknown(cursor: CursorWrapper, refused: Sequence[Change]) -> tuple[He
     return Counter((batch_id, category) for _, _, batch_id, category in rows), settled
 
 
+_SPENT_UP = """
+    batch.status = 'running' AND batch.spent + delta.spent >= batch.max_cost AND (batch.loaded_at IS NULL OR batch.total
+    > batch.succeeded + batch.failed + batch.cancelled + batch.unknown + delta.succeeded + delta.failed + delta.unknown)
+"""
 _COUNT = f"""
     WITH delta AS (
         SELECT * FROM unnest(%s::bigint[], %s::int[], %s::int[], %s::int[], %s::numeric[])
             AS delta (id, succeeded, failed, unknown, spent)
     ), locked AS (
-        SELECT batch.id FROM batches_batch AS batch JOIN delta USING (id) ORDER BY batch.id FOR NO KEY UPDATE OF batch
+        SELECT batch.id, batch.status AS was
+          FROM batches_batch AS batch JOIN delta USING (id) ORDER BY batch.id FOR NO KEY UPDATE OF batch
     )
     UPDATE batches_batch AS batch
        SET succeeded = batch.succeeded + delta.succeeded,
@@ -193,17 +199,21 @@ _COUNT = f"""
            unknown = batch.unknown + delta.unknown,
            spent = LEAST(batch.spent, {MOST_SPENT} - delta.spent) + delta.spent,
            status = CASE WHEN batch.status = 'failed' AND batch.error = '' AND delta.succeeded > 0
-                         THEN 'completed' ELSE batch.status END
+                         THEN 'completed' WHEN {_SPENT_UP} THEN 'paused' ELSE batch.status END,
+           held_for = CASE WHEN {_SPENT_UP} THEN '{BUDGET}' ELSE batch.held_for END
       FROM delta JOIN locked USING (id)
      WHERE batch.id = delta.id
-    RETURNING {FACT_COLUMNS}
+    RETURNING {FACT_COLUMNS}, locked.was = 'running' AND batch.status = 'paused'
 """
 
 
 def count(
     cursor: CursorWrapper, applied: Sequence[Change], healed: Healed, settled: Sequence[Change] = ()
 ) -> list[BatchFacts]:
-    """Move the batches' counters and costs by what was written; returns their facts after it."""
+    """Move the batches' counters and costs by what was written; returns their facts after it.
+
+    A batch whose budget that uses up is paused by the same statement: no further call of it begins.
+    """
     succeeded, failed, unknown = Counter[int](), Counter[int](), Counter[int]()
     spent: dict[int, Decimal] = {}
     for change in (*applied, *settled):
@@ -225,7 +235,9 @@ def count(
         return []
     columns = [[counter[batch] for batch in batches] for counter in (succeeded, failed, unknown)]
     cursor.execute(_COUNT, [batches, *columns, [spent.get(batch, Decimal(0)) for batch in batches]])
-    return [BatchFacts(*row) for row in cursor.fetchall()]
+    rows = cursor.fetchall()
+    tell_held(cursor, [row[0] for row in rows if row[-1]])
+    return [BatchFacts(*row[:-1]) for row in rows]
 
 
 _WRITE_ERRORS = """

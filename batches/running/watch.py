@@ -138,6 +138,10 @@ class Watch:
         """Whether the batch was paused, cancelled or deleted at the last look."""
         return batch_id in self._stopped
 
+    def stop_batch(self, batch_id: int) -> None:
+        """Known here at once: what was recorded last has paused it. The next look says whether it still is."""
+        self._stopped |= {batch_id}
+
     @property
     def longest_call_seconds(self) -> float:
         """How long a call of the batches in hand may take."""

@@ -236,6 +236,8 @@ def test_status_while_running(client: Client, submit: Submit) -> None:
         "progress": 0.75,
         "mode": "fast",
         "spent": "0.000000",
+        "maxCost": None,
+        "heldFor": None,
         "completedAt": None,
     }
 

@@ -19,6 +19,12 @@ def body(required: list[str], **properties: Schema) -> Schema:
     return schema | ({"required": required} if required else {})
 
 
+MAX_COST: Schema = {
+    "type": ["number", "string"],
+    "exclusiveMinimum": 0,
+    "pattern": r"^[0-9]{1,9}(\.[0-9]{1,10})?$",
+    "description": "No call begins once so much was spent, in the currency of the prices and before any markup.",
+}
 OPTION_PROPERTIES: dict[str, Schema] = {
     "batchSize": {"type": "integer", "minimum": 1, "maximum": LARGEST_CONCURRENCY, "description": "Calls at once."},
     "concurrency": {"type": "integer", "minimum": 1, "maximum": LARGEST_CONCURRENCY, "description": "The same."},
@@ -32,6 +38,7 @@ OPTION_PROPERTIES: dict[str, Schema] = {
     "scheduleTime": {"type": "string", "format": "date-time", "description": "Not before this instant."},
     "autoStart": {"type": "boolean", "description": "false: wait for POST /api/batch/{id}/start."},
     "notifyOnComplete": {"type": "boolean", "description": "Leave a notification when it is over."},
+    "maxCost": MAX_COST,
     "dryRun": {"type": "boolean", "description": "Say what it would be, and store nothing."},
     "model": {"type": "string", "description": "Alias or model of a provider."},
 }
@@ -103,7 +110,9 @@ CHANGES: Schema = body(
     concurrency={"type": ["integer", "null"], "minimum": 1, "maximum": LARGEST_CONCURRENCY},
     batchSize={"type": ["integer", "null"], "minimum": 1, "maximum": LARGEST_CONCURRENCY, "description": "The same."},
     priority={"type": "string", "enum": Priority.values},
+    maxCost=MAX_COST | {"type": ["number", "string", "null"]},
 ) | {"minProperties": 1}
+RESUME = body([], maxCost=MAX_COST)
 RETRY = body(
     [],
     positions={

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from batches.api.documentation import bodies
@@ -40,6 +41,8 @@ BATCH: dict[str, Any] = {
     "outcome": Sometimes(Free({"deleted": 2})),
     "finishing": Sometimes(True),
     "spent": Sometimes("0.151875"),
+    "max_cost": Sometimes("5.000000"),
+    "held_for": Sometimes("budget"),
 }
 TOKENS = {"input": 1204, "output": 187}
 ITEM_COST = {"amount": "0.003375", "charge": "0.00675", "currency": Maybe("USD"), "simulated": False}
@@ -155,6 +158,8 @@ PHOTO_STATUS = {
     "progress": 0.523,
     "mode": "fast",
     "spent": "1.765125",
+    "maxCost": Maybe("25.000000"),
+    "heldFor": Maybe("budget"),
     "createdAt": "2025-11-18T10:30:00.000Z",
     "startedAt": Maybe("2025-11-18T10:30:01.000Z"),
     "completedAt": Maybe("2025-11-18T10:45:23.000Z"),
@@ -424,7 +429,14 @@ DESCRIPTIONS: dict[str, Description] = {
     ),
     "POST /api/batch/{batch_id}/start": verb("Start a batch that waits", "Batch started"),
     "POST /api/batch/{batch_id}/pause": verb("Start no further call", "Batch paused"),
-    "POST /api/batch/{batch_id}/resume": verb("Go on with a paused batch", "Batch resumed"),
+    "POST /api/batch/{batch_id}/resume": replace(
+        verb("Go on with a paused batch", "Batch resumed"),
+        body=bodies.RESUME,
+        body_example={"maxCost": 25},
+        body_required=False,
+        statuses=(400, 409),
+        details="One that was paused because its budget was spent (`held_for: budget`) needs a higher `maxCost`.",
+    ),
     "POST /api/batch/{batch_id}/retry": Description(
         summary="Run the failed items again",
         tag=BATCHES,

@@ -1,0 +1,1 @@
+"""What a batch would do, take and cost, from its items alone: nobody is called, and nothing is stored."""
