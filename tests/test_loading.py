@@ -210,7 +210,7 @@ class FarStorage(Storage):
 def far(settings: Any, monkeypatch: pytest.MonkeyPatch) -> type[FarStorage]:
     backend = {"BACKEND": f"{FarStorage.__module__}.FarStorage"}
     settings.STORAGES = {**settings.STORAGES, "default": backend}
-    monkeypatch.setattr(loading, "copies", LocalCopies())
+    monkeypatch.setattr("batches.loading.copies", LocalCopies())
     FarStorage.files.clear()
     FarStorage.fetched.clear()
     FarStorage.gate.set()
@@ -232,14 +232,15 @@ def test_a_list_in_a_storage_far_away_is_fetched_once_for_all_its_chunks(
     far.fetched.clear()  # it was read to its end when it was checked
     while not loading.load_chunk():
         pass
-    monkeypatch.setattr(loading, "copies", LocalCopies())  # a new dispatcher goes on where that one stood
+    anew = LocalCopies()
+    monkeypatch.setattr("batches.loading.copies", anew)  # a new dispatcher goes on where that one stood
 
     load_until_nothing_comes(batch)
 
     assert len(far.fetched) == 2
     keys = list(batch.items.order_by("position").values_list("key", flat=True))
     assert keys == [f"image-{number}" for number in range(45)]
-    assert not loading.copies._copies  # the room is given back
+    assert not anew._copies  # the room is given back
 
 
 def test_while_a_list_is_fetched_others_are_loaded(alice: User, far: type[FarStorage], settings: Any) -> None:

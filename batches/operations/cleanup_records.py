@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar
 
-from django.conf import settings
 from django.db.models import Max, Min
 from django.utils import timezone
 
@@ -19,32 +18,31 @@ from batches import audit
 from batches.api.shapes import instant
 from batches.models import AuditEntry, Batch
 from batches.once import NotOurs, once
-from batches.operations.base import Attempt, Operation
-from batches.operations.batch_options import read_description, read_name, read_options
+from batches.operations.base import Attempt
 from batches.operations.chunk_results import totals
-from batches.operations.matching_records import matching, read_filters, without_database_later
-from batches.operations.payload import Fields, Problems
-from batches.operations.record_chunks import chunks_among, next_chunks_among, place
-from batches.options import ItemPage, NewBatch
+from batches.operations.chunked import ChunkedOperation
+from batches.operations.matching_records import matching, without_database_later
+from batches.operations.payload import Fields
+from batches.operations.record_chunks import place
+from batches.options import NewBatch
 from batches.outcomes import Outcome, Snooze, Succeeded
-from batches.states import Channel
 from records.querysets import RecordQuerySet
 
 NAME = "cleanup"
 AUDITED = "delete_records"
-CONCURRENCY = 8
-"""Chunks leased at once: deleting is work for Postgres alone, and others want it too."""
 AGES = {"created": "created_at", "updated": "updated_at"}
 LONGEST_DAYS = 36_500
 SHOWN_ROWS = 10
 LONGEST_SHOWN = 200
 
 
-class CleanupRecords(Operation):
+class CleanupRecords(ChunkedOperation):
     """A chunk of records, deleted."""
 
     name: ClassVar[str] = NAME
-    channel: ClassVar[Channel] = Channel.DATA
+    title: ClassVar[str] = "Cleanup of records"
+    chunks_at_once: ClassVar[int] = 8
+    """Deleting is work for Postgres alone, and others want it too."""
     summary: ClassVar[str] = "Deletes the records that match filters and an age; try it with dryRun first."
     accepts: ClassVar[Mapping[str, str]] = {
         "filters": "Which records: fields or names of the metadata, and what they must be.",
@@ -52,43 +50,21 @@ class CleanupRecords(Operation):
         "age": "Since when: updated (the default) or created.",
         "all": "Must be true to delete without filters and age.",
     }
-    uses_database: ClassVar[bool] = True
-    finishes: ClassVar[bool] = True
 
-    def build(self, owner_id: int, payload: Mapping[str, Any]) -> NewBatch:
-        """Filters and age; one of them, or ``"all": true``."""
-        problems = Problems()
-        fields = Fields(payload, problems)
-        filters = read_filters(fields)
+    def read(self, fields: Fields, filters: Mapping[str, Any]) -> dict[str, Any]:
+        """The age, which is none or belongs to filters; without both it takes ``"all": true``."""
         days = fields.integer("olderThanDays", minimum=0, maximum=LONGEST_DAYS)
         age = fields.choice("age", choices=list(AGES), default="updated")
         everything = fields.boolean("all", default=False)
-        name, description = read_name(fields), read_description(fields)
-        options = read_options(fields, concurrency=CONCURRENCY, retries=settings.BATCH_MAX_RETRIES)
-        fields.refuse_unknown()
         if not filters and days is None and not everything:
             message = "Say which records: filters, olderThanDays, or both. To delete all records, say so with all."
-            problems.add("filters", message, "required")
-        problems.raise_if_any()
+            fields.problems.add("filters", message, "required")
         before = None if days is None else (timezone.now() - timedelta(days=days)).isoformat()
-        parameters = {"filters": filters, "age": AGES[age], "before": before}
-        return NewBatch(
-            operation=NAME,
-            provider="",
-            items=(),
-            parameters=parameters,
-            options=options,
-            name=name or "Cleanup of records",
-            description=description,
-            warnings=fields.warnings,
-            source=chunks_among(_doomed(owner_id, parameters)),
-        )
+        return {"age": AGES[age], "before": before}
 
-    def next_items(
-        self, owner_id: int, parameters: Mapping[str, Any], cursor: Mapping[str, Any], most: int
-    ) -> ItemPage:
-        """Chunks of what is to go."""
-        return next_chunks_among(_doomed(owner_id, parameters), cursor, most)
+    def chosen(self, owner_id: int, parameters: Mapping[str, Any]) -> RecordQuerySet:
+        """What is to go."""
+        return _doomed(owner_id, parameters)
 
     def preview(self, owner_id: int, new: NewBatch) -> Mapping[str, Any]:
         """How many records would go, how old they are, and the first of them."""

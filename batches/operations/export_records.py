@@ -14,22 +14,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
-from django.conf import settings
 from django.core.files.base import File
 from django.db.models import QuerySet
 
 from batches.files import UNKNOWN_TYPE, FileMissing, Upload, discard_files, keep_with_batch, open_file, store_uploads
 from batches.models import Batch, StoredFile
-from batches.operations.base import Attempt, CannotFinish, Operation
-from batches.operations.batch_options import read_description, read_name, read_options
+from batches.operations.base import Attempt, CannotFinish
 from batches.operations.chunk_results import results_of, totals
-from batches.operations.matching_records import read_filters, stretch, without_database_later
+from batches.operations.chunked import ChunkedOperation
+from batches.operations.matching_records import stretch, without_database_later
 from batches.operations.payload import Fields, Problems, text_fault
-from batches.operations.record_chunks import CHUNK_RECORDS, chunks_of, next_chunks, place
-from batches.options import ItemPage, NewBatch
+from batches.operations.record_chunks import CHUNK_RECORDS, place
+from batches.options import NewBatch, Paged
 from batches.outcomes import Outcome, Succeeded
 from batches.result_files import result_files, store_result
-from batches.states import Channel
 from batches.tables.isolation import write_xlsx
 from batches.tables.reading import FORMATS
 from batches.tables.rows import MOST_COLUMNS, UnreadableTable
@@ -74,52 +72,27 @@ COLUMNS = {
 USUAL = tuple(name for name in COLUMNS if name not in {"access_count", "last_accessed"})
 
 
-class ExportRecords(Operation):
+class ExportRecords(ChunkedOperation):
     """A chunk of records, a part of the file."""
 
     name: ClassVar[str] = NAME
-    channel: ClassVar[Channel] = Channel.DATA
+    title: ClassVar[str] = "Export of records"
+    chunks_at_once: ClassVar[int] = CONCURRENCY
     summary: ClassVar[str] = "Writes the records that match into a CSV, JSON, JSON lines or XLSX file."
     accepts: ClassVar[Mapping[str, str]] = {
         "filters": "Which records: fields or names of the metadata, and what they must be. Without it, all of them.",
         "format": f"One of {', '.join(FORMATS)}; csv without it.",
         "columns": "Which fields, in this order; metadata.<name> is a name of the metadata.",
     }
-    uses_database: ClassVar[bool] = True
-    finishes: ClassVar[bool] = True
 
-    def build(self, owner_id: int, payload: Mapping[str, Any]) -> NewBatch:
-        """Filters, format and columns."""
-        problems = Problems()
-        fields = Fields(payload, problems)
-        filters = read_filters(fields)
-        form = fields.choice("format", choices=FORMATS, default="csv")
-        columns = _columns(fields)
-        name, description = read_name(fields), read_description(fields)
-        options = read_options(fields, concurrency=CONCURRENCY, retries=settings.BATCH_MAX_RETRIES)
-        fields.refuse_unknown()
-        problems.raise_if_any()
-        source = chunks_of(owner_id, filters)
-        if form == "xlsx" and (source.number - 1) * CHUNK_RECORDS >= MOST_ROWS:
+    def read(self, fields: Fields, filters: Mapping[str, Any]) -> dict[str, Any]:
+        """Format and columns."""
+        return {"format": fields.choice("format", choices=FORMATS, default="csv"), "columns": _columns(fields)}
+
+    def check_source(self, parameters: Mapping[str, Any], source: Paged, problems: Problems) -> None:
+        """A sheet has an end."""
+        if parameters["format"] == "xlsx" and (source.number - 1) * CHUNK_RECORDS >= MOST_ROWS:
             problems.add("format", f"A sheet of XLSX holds at most {MOST_ROWS - 1} records.", "too_many")
-            problems.raise_if_any()
-        return NewBatch(
-            operation=NAME,
-            provider="",
-            items=(),
-            parameters={"filters": filters, "format": form, "columns": columns},
-            options=options,
-            name=name or "Export of records",
-            description=description,
-            warnings=fields.warnings,
-            source=source,
-        )
-
-    def next_items(
-        self, owner_id: int, parameters: Mapping[str, Any], cursor: Mapping[str, Any], most: int
-    ) -> ItemPage:
-        """Chunks of the records that match."""
-        return next_chunks(owner_id, parameters["filters"], cursor, most)
 
     def preview(self, owner_id: int, new: NewBatch) -> Mapping[str, Any]:
         """How many records match, and the first of them as they would be written."""

@@ -14,7 +14,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Count, Max
 
-from batches.operations.matching_records import Busy, Filters, matching
+from batches.operations.matching_records import Busy
 from batches.options import ItemPage, NewItem, Paged
 from records.querysets import RecordQuerySet
 
@@ -45,25 +45,15 @@ def place(patience_seconds: float = LONGEST_WAIT_SECONDS) -> Iterator[None]:
         _places.release()
 
 
-def chunks_of(owner_id: int, filters: Filters) -> Paged:
-    """The source of a batch of chunks."""
-    return chunks_among(matching(owner_id, filters))
-
-
 def chunks_among(records: RecordQuerySet) -> Paged:
-    """The same for records chosen in another way."""
+    """The source of a batch of chunks of these records."""
     found = records.order_by().aggregate(count=Count("pk"), last=Max("pk"))
     start = {"after": 0, "through": found["last"] or 0, "first": 1}
     return Paged(start, -(-found["count"] // CHUNK_RECORDS))
 
 
-def next_chunks(owner_id: int, filters: Filters, cursor: Mapping[str, Any], most: int) -> ItemPage:
-    """The next chunks after ``cursor``: each has the name ``<first>-<last>``, of its records' numbers in the list."""
-    return next_chunks_among(matching(owner_id, filters), cursor, most)
-
-
 def next_chunks_among(records: RecordQuerySet, cursor: Mapping[str, Any], most: int) -> ItemPage:
-    """The same for records chosen in another way."""
+    """The next chunks after ``cursor``: each has the name ``<first>-<last>``, of its records' numbers in the list."""
     most = min(most, MOST_CHUNKS_PER_PAGE)
     after, first = int(cursor["after"]), int(cursor["first"])
     found = records.filter(pk__gt=after, pk__lte=cursor["through"]).order_by("pk")

@@ -13,22 +13,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
-from django.conf import settings
 from django.db import connection
 
 from batches.models import Batch
 from batches.once import NotOurs, once
-from batches.operations.base import Attempt, Operation
-from batches.operations.batch_options import read_description, read_name, read_options
+from batches.operations.base import Attempt
 from batches.operations.chunk_results import results_of, store_csv, totals
-from batches.operations.matching_records import read_filters, stretch, without_database_later
-from batches.operations.payload import Fields, Problems
+from batches.operations.chunked import ChunkedOperation
+from batches.operations.matching_records import stretch, without_database_later
+from batches.operations.payload import Fields
 from batches.operations.record_changes import RowError, Values, apply, read_changes, same, touched
-from batches.operations.record_chunks import CHUNKS_AT_ONCE, chunks_of, next_chunks, place
+from batches.operations.record_chunks import place
 from batches.operations.record_fields import FIELDS, METADATA
-from batches.options import ItemPage, NewBatch
+from batches.options import NewBatch
 from batches.outcomes import Outcome, Snooze, Succeeded
-from batches.states import Channel
 
 NAME = "transform"
 ERRORS_FILE = "errors.csv"
@@ -43,47 +41,21 @@ Row = tuple[int, str, Values]
 """A record's number, its public id, and the values that the changes touch."""
 
 
-class Transform(Operation):
+class Transform(ChunkedOperation):
     """A chunk of records, the same changes to each."""
 
     name: ClassVar[str] = NAME
-    channel: ClassVar[Channel] = Channel.DATA
+    title: ClassVar[str] = "Transformation of records"
     summary: ClassVar[str] = "Changes records: set, rename, remove, map and convert fields; add, remove and move tags."
     accepts: ClassVar[Mapping[str, str]] = {
         "filters": "Which records: fields or names of the metadata, and what they must be. Without it, all of them.",
         "changes": "What to change, in order: objects with an action and what it needs.",
     }
-    uses_database: ClassVar[bool] = True
-    finishes: ClassVar[bool] = True
 
-    def build(self, owner_id: int, payload: Mapping[str, Any]) -> NewBatch:
-        """Filters and changes."""
-        problems = Problems()
-        fields = Fields(payload, problems)
-        filters = read_filters(fields)
+    def read(self, fields: Fields, filters: Mapping[str, Any]) -> dict[str, Any]:
+        """The changes."""
         path, given = fields.find("changes")
-        changes = read_changes(given, path, problems)
-        name, description = read_name(fields), read_description(fields)
-        options = read_options(fields, concurrency=CHUNKS_AT_ONCE, retries=settings.BATCH_MAX_RETRIES)
-        fields.refuse_unknown()
-        problems.raise_if_any()
-        return NewBatch(
-            operation=NAME,
-            provider="",
-            items=(),
-            parameters={"filters": filters, "changes": changes},
-            options=options,
-            name=name or "Transformation of records",
-            description=description,
-            warnings=fields.warnings,
-            source=chunks_of(owner_id, filters),
-        )
-
-    def next_items(
-        self, owner_id: int, parameters: Mapping[str, Any], cursor: Mapping[str, Any], most: int
-    ) -> ItemPage:
-        """Chunks of the records that match."""
-        return next_chunks(owner_id, parameters["filters"], cursor, most)
+        return {"changes": read_changes(given, path, fields.problems)}
 
     def preview(self, owner_id: int, new: NewBatch) -> Mapping[str, Any]:
         """The first records before and after, how many match, and of the first many how many would change."""

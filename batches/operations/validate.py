@@ -16,22 +16,19 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, ClassVar
 
-from django.conf import settings
 from django.db import connection
 from jsonschema.protocols import Validator
 
 from batches.models import Batch
 from batches.once import NotOurs, once
-from batches.operations.base import Attempt, Operation
-from batches.operations.batch_options import read_description, read_name, read_options
+from batches.operations.base import Attempt
 from batches.operations.chunk_results import results_of, store_csv, totals
+from batches.operations.chunked import ChunkedOperation
 from batches.operations.json_schemas import SCHEMA, Failure, failures_of, read_schema, validator_of
-from batches.operations.matching_records import read_filters, stretch, without_database_later
-from batches.operations.payload import Fields, Problems
-from batches.operations.record_chunks import CHUNKS_AT_ONCE, chunks_of, next_chunks, place
-from batches.options import ItemPage, NewBatch
+from batches.operations.matching_records import stretch, without_database_later
+from batches.operations.payload import Fields
+from batches.operations.record_chunks import place
 from batches.outcomes import Fault, Outcome, Rejected, Snooze, Succeeded
-from batches.states import Channel
 from batches.time_bound import TooSlow, at_most
 from providers.base import ErrorCategory
 
@@ -63,11 +60,11 @@ _TOO_SLOW = Rejected(
 )
 
 
-class Validate(Operation):
+class Validate(ChunkedOperation):
     """A chunk of records, each against the schema."""
 
     name: ClassVar[str] = NAME
-    channel: ClassVar[Channel] = Channel.DATA
+    title: ClassVar[str] = "Validation of records"
     summary: ClassVar[str] = "Compares records with a JSON Schema; failures by category, one by one and in a CSV file."
     accepts: ClassVar[Mapping[str, str]] = {
         "filters": "Which records: fields or names of the metadata, and what they must be. Without it, all of them.",
@@ -76,43 +73,16 @@ class Validate(Operation):
         "markRecords": "true: write metadata.validation_status, valid or invalid.",
         "failuresFile": "false: make no CSV file of the failures.",
     }
-    uses_database: ClassVar[bool] = True
-    finishes: ClassVar[bool] = True
 
-    def build(self, owner_id: int, payload: Mapping[str, Any]) -> NewBatch:
-        """Filters and schema."""
-        problems = Problems()
-        fields = Fields(payload, problems)
-        filters = read_filters(fields)
+    def read(self, fields: Fields, filters: Mapping[str, Any]) -> dict[str, Any]:
+        """The schema, and what to do with what it says."""
         path, given = fields.find("schema")
-        parameters = {
-            "filters": filters,
-            "schema": read_schema(given, path, problems, fields.warnings),
+        return {
+            "schema": read_schema(given, path, fields.problems, fields.warnings),
             "target": fields.choice("target", choices=TARGETS, default="record"),
             "markRecords": fields.boolean("markRecords", default=False),
             "failuresFile": fields.boolean("failuresFile", default=True),
         }
-        name, description = read_name(fields), read_description(fields)
-        options = read_options(fields, concurrency=CHUNKS_AT_ONCE, retries=settings.BATCH_MAX_RETRIES)
-        fields.refuse_unknown()
-        problems.raise_if_any()
-        return NewBatch(
-            operation=NAME,
-            provider="",
-            items=(),
-            parameters=parameters,
-            options=options,
-            name=name or "Validation of records",
-            description=description,
-            warnings=fields.warnings,
-            source=chunks_of(owner_id, filters),
-        )
-
-    def next_items(
-        self, owner_id: int, parameters: Mapping[str, Any], cursor: Mapping[str, Any], most: int
-    ) -> ItemPage:
-        """Chunks of the records that match."""
-        return next_chunks(owner_id, parameters["filters"], cursor, most)
 
     @without_database_later
     def run(self, attempt: Attempt) -> Outcome:

@@ -54,6 +54,23 @@ def test_what_matches_goes_and_nothing_of_others(owner: User) -> None:
     assert left(bob) == {"old", "young", "used"}
 
 
+@pytest.mark.parametrize(
+    ("name", "payload"),
+    [
+        ("cleanup", {"olderThanDays": 30}),
+        ("export", {}),
+        ("transform", {"changes": [{"action": "set", "field": "status", "value": "active"}]}),
+        ("validate", {"schema": {}}),
+    ],
+)
+def test_who_chooses_nothing_is_told(owner: User, name: str, payload: Mapping[str, Any]) -> None:
+    record(owner, "old", created=50, updated=40, status="archived")
+    everything = get_operation(name).build(owner.pk, payload)
+    nothing = get_operation(name).build(owner.pk, {**payload, "filters": {"status": "none"}})
+    assert list(everything.warnings) == []
+    assert list(nothing.warnings) == ["No record matches: the batch has nothing to do."]
+
+
 def test_the_age_may_be_since_the_creation(owner: User) -> None:
     record(owner, "old", created=50, updated=1)
     record(owner, "young", created=10, updated=1)

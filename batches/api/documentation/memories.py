@@ -314,8 +314,8 @@ MEMORY_DESCRIPTIONS: dict[str, Description] = {
         statuses=(404, 409),
     ),
     "GET /api/v1/topics/{topic_id}": memory("A topic", {200: TOPIC}),
-    "PUT /api/v1/topics/{topic_id}": memory("Change fields of a topic", {200: TOPIC}, **TOPIC_UPDATE),  # type: ignore[arg-type]
-    "PATCH /api/v1/topics/{topic_id}": memory("Change fields of a topic", {200: TOPIC}, **TOPIC_UPDATE),  # type: ignore[arg-type]
+    "PUT /api/v1/topics/{topic_id}": memory("Change fields of a topic", {200: TOPIC}, **TOPIC_UPDATE),
+    "PATCH /api/v1/topics/{topic_id}": memory("Change fields of a topic", {200: TOPIC}, **TOPIC_UPDATE),
     "DELETE /api/v1/topics/{topic_id}": memory("Delete a topic; its memories stay", {204: None}),
     "GET /api/v1/topics/{topic_id}/memories": memory(
         "What is filed under a topic",
