@@ -73,6 +73,7 @@ class SandboxServer:
     def reset(self) -> None:
         """No latency, no limits, no faults, an empty log."""
         self.configure(latency_ms=0, jitter_ms=0, requests_per_minute=None, error_rates={}, permanent_error_rate=0)
+        self.configure(accounts={})
         self.configure(batches=DEFAULT_BATCHES, receipts=DEFAULT_RECEIPTS)
         self.clear()
 

@@ -98,7 +98,11 @@ def waiting_lanes(window: Window, served_at: Mapping[int, float], now: float) ->
     were served meanwhile. ``served_at``: when something of a batch was handed out (monotonic, as ``now``).
     """
     limit = settings.LANE_WAIT_SECONDS
-    batches = {batch.id: batch for batch in window.batches if batch.provider not in window.reopening_in}
+    batches = {
+        batch.id: batch
+        for batch in window.batches
+        if batch.provider not in window.reopening_in and not window.state(batch.provider).is_open
+    }
     with connection.cursor() as cursor:
         cursor.execute(_OLDEST_DUE, [list(batches), limit])
         waiting = sorted(cursor.fetchall(), key=lambda row: -row[2])

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 SILENT_ANSWERS = 20
-"""After so many good answers in a row that name no limit, the one named before holds no more."""
+"""After so many good answers in a row that name no limit, the one named before holds no more; of an account that takes
+few a minute, after as many as come in five seconds."""
 COUNTED_BY_THE_MINUTE_SECONDS = 61.0
 """A count of a minute starts anew within one; what takes longer is counted by the day, and is no pace."""
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
@@ -48,7 +49,7 @@ class Told:
             self.ceilings = ceilings
         elif self.ceilings is not NO_CEILINGS and 200 <= status < 300:
             self._silent += 1
-            if self._silent >= SILENT_ANSWERS:
+            if self._silent >= min(SILENT_ANSWERS, (self.ceilings.requests_per_minute or 60.0 * SILENT_ANSWERS) / 12):
                 self.ceilings = NO_CEILINGS
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import random
 import re
 import time
@@ -28,7 +27,6 @@ from providers.sandbox.configuration import (
     SILENT_FAULTS,
     Configuration,
     InvalidConfiguration,
-    RateLimiter,
 )
 from providers.sandbox.gemini import GenerateContent
 from providers.sandbox.images import Images
@@ -36,6 +34,7 @@ from providers.sandbox.journal import Journal
 from providers.sandbox.people import People
 from providers.sandbox.plivo import PlivoMessages
 from providers.sandbox.protocol import TRANSPORT
+from providers.sandbox.quotas import Quotas
 from providers.sandbox.receipts import Receipts
 from providers.sandbox.sms import Sms
 from providers.sandbox.stalls import Stalls
@@ -78,7 +77,7 @@ class Sandbox:
     def __init__(self, configuration: Configuration) -> None:
         self.configuration = configuration
         self.journal = Journal()
-        self._limiter = RateLimiter()
+        self._quotas = Quotas()
         self._stalls = Stalls()
         self._house = House(configuration.batches, lambda: self.journal)
         receipts = Receipts(configuration.receipts)
@@ -170,7 +169,7 @@ class Sandbox:
         entry = journal.open(at, path, provider=alias, reference=call.reference, to=call.to, image=call.image)
         visit = Visit(dialect, call, journal, entry, started)
         transport: asyncio.Transport = scope["extensions"][TRANSPORT]
-        answer = call.refusal or self._limit(alias or "", dialect, started) or await self._behave(visit, transport)
+        answer = call.refusal or await self._within_limits(alias or "", own_path, visit, transport)
         if answer is not None and answer.fault == "cut":
             transport.abort()
         if answer is None or answer.fault is not None or transport.is_closing():
@@ -182,14 +181,23 @@ class Sandbox:
         else:
             await _answer(send, answer)
 
-    def _limit(self, alias: str, dialect: Dialect, now: float) -> Answer | None:
-        limit = self.configuration.requests_per_minute
-        if limit is None or isinstance(dialect, BatchSurface):  # batches have limits of their own
-            return None
-        wait = self._limiter.seconds_to_wait(alias, limit, now)
-        if not wait:
-            return None
-        return dialect.error(429, headers=((b"retry-after", b"%d" % max(1, math.ceil(wait))),))
+    async def _within_limits(self, alias: str, path: str, visit: Visit, transport: asyncio.Transport) -> Answer | None:
+        """What the account's limits let pass, with what their headers say; batches have limits of their own."""
+        if isinstance(visit.dialect, BatchSurface):
+            return await self._behave(visit, transport)
+        account, quotas = self.configuration.account(alias), self._quotas
+        answer = quotas.refusal(alias, account, visit.dialect, visit.started)
+        if answer is None:
+            quotas.enter(alias)
+            try:
+                answer = await self._behave(visit, transport)
+            finally:
+                quotas.leave(alias, account, answer)
+        if answer is not None:
+            # As it is now: the limits may have been changed while the call was under way.
+            account = self.configuration.account(alias)
+            answer.headers += quotas.headers(alias, account, visit.dialect, path, time.monotonic())
+        return answer
 
     async def _behave(self, visit: Visit, transport: asyncio.Transport) -> Answer | None:
         """Answer as configured: well, late, wrongly, or (None) never."""
@@ -245,7 +253,7 @@ class Sandbox:
             return Answer.of(400, content)
         except (ValueError, RecursionError):
             return Answer.of(400, {"success": False, "error": "The body is not JSON."})
-        self._limiter.reset()
+        self._quotas.reset()
         return Answer.of(200, self.configuration.as_dict())
 
     async def _show_log(self, query: bytes, send: Send) -> None:

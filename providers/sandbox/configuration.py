@@ -7,6 +7,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
+from providers.sandbox import quotas
 from providers.sandbox.batches.settings import BatchSettings, problem_of
 from providers.sandbox.receipts import ReceiptSettings
 from providers.sandbox.receipts import problem_of as problem_of_receipts
@@ -33,6 +34,7 @@ class Configuration:
         self.requests_per_minute: float | None = None
         self.error_rates: dict[str, float] = {}
         self.permanent_error_rate: float = 0
+        self.accounts: dict[str, dict[str, Any]] = {}
         self.batches = BatchSettings()
         self.receipts = ReceiptSettings()
 
@@ -49,6 +51,7 @@ class Configuration:
             "requests_per_minute": _requests_per_minute,
             "error_rates": _error_rates,
             "permanent_error_rate": _rate,
+            "accounts": quotas.problem_of,
             "batches": problem_of,
             "receipts": problem_of_receipts,
         }
@@ -63,6 +66,11 @@ class Configuration:
         self.batches.change(wanted.get("batches", {}))
         self.receipts.change(wanted.get("receipts", {}))
         vars(self).update({name: value for name, value in wanted.items() if name not in {"batches", "receipts"}})
+
+    def account(self, alias: str) -> quotas.Account:
+        """The limits of an account: its own, or what is set for all."""
+        own = self.accounts.get(alias, {})
+        return quotas.Account(**{"requests_per_minute": self.requests_per_minute, **own})
 
     def draw_fault(self) -> str | None:
         """What goes wrong with this call: a fault, an HTTP status as text, ``permanent``, or nothing."""
@@ -108,22 +116,3 @@ def _error_rates(value: Any) -> str | None:
         if problem := _rate(rate):
             return f"{fault}: {problem}"
     return "the rates must not sum to more than 1" if sum(value.values()) > 1 + 1e-9 else None
-
-
-class RateLimiter:
-    """A token bucket per provider: one second's worth of calls at once, then evenly."""
-
-    def __init__(self) -> None:
-        self._buckets: dict[str, tuple[float, float]] = {}
-
-    def seconds_to_wait(self, provider: str, requests_per_minute: float, now: float) -> float:
-        """Take a token and answer 0, or answer how long the next one takes."""
-        capacity = max(1.0, requests_per_minute / 60)
-        tokens, seen = self._buckets.get(provider, (capacity, now))
-        tokens = min(capacity, tokens + (now - seen) * requests_per_minute / 60)
-        taken = tokens >= 1
-        self._buckets[provider] = (tokens - taken, now)
-        return 0.0 if taken else (1 - tokens) * 60 / requests_per_minute
-
-    def reset(self) -> None:
-        self._buckets.clear()

@@ -8,13 +8,15 @@ import json
 import socket
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from providers.sandbox.configuration import Configuration, InvalidConfiguration, RateLimiter
+from providers.sandbox.configuration import Configuration, InvalidConfiguration
 from providers.sandbox.journal import Journal
+from providers.sandbox.quotas import Bucket
 from tests.sandbox_fixture import DEFAULT_BATCHES, DEFAULT_RECEIPTS, SandboxServer
 
 CHAT = "/openai-gpt-5/v1/chat/completions"
@@ -50,6 +52,7 @@ def test_the_configuration_is_answered_in_full_and_kept(sandbox: SandboxServer) 
         "requests_per_minute": 60_000,
         "error_rates": {"429": 0.1, "500": 0.05, "timeout": 0.01, "garbage": 0.01, "disconnect": 0.01},
         "permanent_error_rate": 0.2,
+        "accounts": {"openai-gpt-5": {"requests_per_minute": 3000}},
     }
     everything = {**wanted, "batches": DEFAULT_BATCHES, "receipts": DEFAULT_RECEIPTS}
     assert sandbox.configure(**wanted) == everything
@@ -188,12 +191,76 @@ def test_injected_429s_do_not_say_when_to_come_back(sandbox: SandboxServer) -> N
     assert (status, headers["Retry-After"], content["code"]) == (429, None, 20429)
 
 
-def test_the_limiter_refills_evenly() -> None:
-    limiter = RateLimiter()
-    assert [limiter.seconds_to_wait("a", 120, 0) for _ in range(3)] == [0, 0, 0.5]
-    assert limiter.seconds_to_wait("a", 120, 0.5) == 0
-    assert limiter.seconds_to_wait("a", 120, 100) == 0
-    assert [limiter.seconds_to_wait("b", 6, 0), limiter.seconds_to_wait("b", 6, 4)] == [0, pytest.approx(6)]
+def test_a_bucket_refills_evenly_up_to_its_size() -> None:
+    bucket = Bucket(per_minute=120, size=2.0, level=2.0, seen=0.0)
+    bucket.level -= 2
+    assert bucket.fill(0.25) == 0.5
+    assert bucket.seconds_until(1.0) == 0.25
+    assert bucket.fill(100.0) == 2.0
+    bucket.level -= 5
+    assert bucket.seconds_until(1.0) == 2.0
+
+
+@pytest.mark.parametrize(
+    ("path", "question", "headers", "named"),
+    [
+        (CHAT, QUESTION, BEARER, {"x-ratelimit-limit-requests": "600", "x-ratelimit-limit-tokens": "9000"}),
+        (
+            "/groq-gpt-oss/openai/v1/chat/completions",
+            QUESTION,
+            BEARER,
+            {"x-ratelimit-limit-requests": "864000", "x-ratelimit-reset-requests": "1440m0.000s"},
+        ),
+        (
+            "/anthropic-haiku/v1/messages",
+            '{"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hello"}]}',
+            {"x-api-key": "k", "anthropic-version": "2023-06-01"},
+            {"anthropic-ratelimit-requests-limit": "600", "anthropic-ratelimit-tokens-limit": "9000"},
+        ),
+        (
+            "/gemini-flash/v1beta/models/m:generateContent",
+            '{"contents": [{"role": "user", "parts": [{"text": "hello"}]}]}',
+            {"x-goog-api-key": "k"},
+            {},
+        ),
+    ],
+)
+def test_each_provider_names_its_limits_in_headers_of_its_own(
+    sandbox: SandboxServer, path: str, question: str, headers: dict[str, str], named: dict[str, str]
+) -> None:
+    alias = path.split("/")[1]
+    sandbox.configure(accounts={alias: {"requests_per_minute": 600, "tokens_per_minute": 9000}})
+    status, _, answered = call(sandbox, "POST", path, question, headers)
+    assert status == 200
+    limits = {name.lower(): value for name, value in answered.items() if "ratelimit" in name.lower()}
+    assert named.items() <= limits.items()
+    assert bool(limits) == bool(named)
+
+
+def test_tokens_are_limited_by_what_was_answered(sandbox: SandboxServer) -> None:
+    sandbox.configure(accounts={"openai-gpt-5": {"tokens_per_minute": 6}})
+    assert call(sandbox, "POST", CHAT, QUESTION, BEARER)[0] == 200
+    status, _, headers = call(sandbox, "POST", CHAT, QUESTION, BEARER)
+    assert status == 429
+    assert int(headers["Retry-After"]) > 10
+
+
+def test_an_account_may_be_shut_or_take_few_at_once(sandbox: SandboxServer) -> None:
+    sandbox.configure(accounts={"openai-gpt-5": {"refuse": 402}})
+    status, content, _ = call(sandbox, "POST", CHAT, QUESTION, BEARER)
+    assert (status, content["error"]["code"]) == (402, "credit_balance_exhausted")
+    sandbox.configure(latency_ms=300, accounts={"openai-gpt-5": {"most_in_flight": 1}})
+    with ThreadPoolExecutor(2) as pool:
+        statuses = sorted(pool.map(lambda _: call(sandbox, "POST", CHAT, QUESTION, BEARER)[0], range(2)))
+    assert statuses == [200, 429]
+
+
+@pytest.mark.parametrize(
+    "accounts", [[], {"a": 1}, {"a": {"odd": 1}}, {"a": {"refuse": 200}}, {"a": {"most_in_flight": 0}}]
+)
+def test_odd_accounts_are_refused(sandbox: SandboxServer, accounts: Any) -> None:
+    status, content, _ = call(sandbox, "PUT", "/_sandbox/config", json.dumps({"accounts": accounts}), {})
+    assert (status, content["details"]["errors"][0]["path"]) == (400, "accounts")
 
 
 def test_faults_come_as_often_as_asked() -> None:
