@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from batches.running.record_statements import TIMELINE_SECONDS
 
 MOST_COLUMNS = 60
+FEWEST_COLUMNS = 3
+"""Of fewer nothing can be seen."""
 FULL = 100.0
 
 
@@ -84,6 +86,8 @@ def throughput(finished: Mapping[int, int], now: datetime | None) -> Chart | Non
         last = max(last, int(now.timestamp()) // TIMELINE_SECONDS)
     stretch = -(-(last - first + 1) // MOST_COLUMNS)
     columns = [0] * -(-(last - first + 1) // stretch)
+    if len(columns) < FEWEST_COLUMNS:
+        return None
     for slot, count in finished.items():
         columns[(slot - first) // stretch] += count
     seconds = stretch * TIMELINE_SECONDS

@@ -69,8 +69,8 @@ def _call_times(figures: Figures) -> Chart | None:
         return None
     shares = [("Half of the calls", 0.50), ("90 of 100", 0.90), ("95 of 100", 0.95), ("99 of 100", 0.99)]
     times = [(label, figures.duration(share) or 0.0, "provider") for label, share in shares]
-    waited = figures.waited / figures.calls if figures.calls else 0.0
-    times.append(("Waiting for limits, on average", waited, "wait"))
+    if figures.waited:
+        times.append(("Waiting for limits, on average", figures.waited / max(1, figures.calls), "wait"))
     quantities = [Quantity(label, number, milliseconds(number), name) for label, number, name in times]
     return Chart(
         id="call-times",

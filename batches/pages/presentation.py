@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Count
 
+from batches.accounts import known_provider
 from batches.live.eta import seconds_left
 from batches.live.frames import PHOTO_OPERATION, percentage
 from batches.masking import masked
@@ -35,7 +36,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A batch at a glance."""
+    """A batch at a glance. ``simulated``: what it costs nobody pays, as far as its provider is set up now."""
 
     batch: Batch
     title: str
@@ -46,6 +47,7 @@ class Card:
     eta: int | None
     parts: list[Part]
     failed_all: int
+    simulated: bool
 
 
 def card(batch: Batch, now: datetime) -> Card:
@@ -63,7 +65,13 @@ def card(batch: Batch, now: datetime) -> Card:
         eta=seconds_left(waiting, rate) if batch.status == BatchStatus.RUNNING else None,
         parts=bar(batch),
         failed_all=batch.failed + batch.unknown,
+        simulated=_uses_sandbox(batch.provider),
     )
+
+
+def _uses_sandbox(alias: str) -> bool:
+    provider = known_provider(alias) if alias else None
+    return provider is not None and provider.uses_sandbox
 
 
 def title(batch: Batch) -> str:
@@ -169,8 +177,8 @@ def item_row(batch: Batch, item: Item, user: AbstractBaseUser | AnonymousUser) -
         shown = {"summary": json.dumps(result, ensure_ascii=False)[:SUMMARY_LENGTH] if result else ""}
     if item.error_code and error_visible_to(user, batch, item):
         shown |= {"error": item.error_message, "error_code": item.error_code}
-    if item.status == ItemStatus.PENDING and item.attempts:
-        shown["due_at"] = item.due_at
+        if item.status == ItemStatus.PENDING:
+            shown["due_at"] = item.due_at
     return ItemRow(
         position=item.position,
         number=item.position + 1,

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from django import template
 
+from batches.api.visualization import ERROR_NAMES
 from providers.prices import common_currency
 
 register = template.Library()
@@ -53,6 +54,12 @@ def speed(per_second: float | None) -> str:
 def spelled(name: str) -> str:
     """``rate_photos`` as "rate photos"."""
     return name.replace("_", " ")
+
+
+@register.filter
+def category(name: str) -> str:
+    """An error's category in words."""
+    return ERROR_NAMES.get(name, name)
 
 
 @register.filter
