@@ -37,8 +37,10 @@ def batches_listed(
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):
             raise adapter.line_error("invalid_response", "sent a body that is no list", ErrorCategory.SERVER) from None
         yield from listed
-        if following is None or following == cursor or _beyond(listed, created_after):
+        if following is None or _beyond(listed, created_after):
             return
+        if following == cursor:
+            break
         cursor = following
     raise adapter.line_error("endless_list", "lists its batches without end", ErrorCategory.SERVER)
 
