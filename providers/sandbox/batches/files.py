@@ -59,6 +59,14 @@ class Files:
         """The account's files, the newest first."""
         return (stored for stored in reversed(list(self._kept.values())) if stored.alias == alias)
 
+    def clear(self) -> None:
+        """Delete all of them, and what was never given a name."""
+        self._kept.clear()
+        self._bytes = 0
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
     def forget(self, file_id: str) -> None:
         """Delete it."""
         stored = self._kept.pop(file_id)

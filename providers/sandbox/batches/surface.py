@@ -42,10 +42,11 @@ class House:
     works: dict[str, Work] = field(default_factory=dict)
 
     def clear(self) -> None:
-        """Forget all batches."""
+        """Forget all batches and files."""
         for work in self.works.values():
             work.stop()
         self.works.clear()
+        self.files.clear()
 
     def as_list(self) -> list[dict[str, Any]]:
         """Every batch that was made: the witness in tests."""
@@ -139,7 +140,7 @@ class BatchSurface:
         )
         house.works[work_id] = work
         if len(house.works) > MOST_WORKS:
-            house.works.pop(next(iter(house.works))).stop()
+            house.works.pop(next(iter(house.works))).discard()
         work.start()
         return work
 

@@ -117,6 +117,12 @@ class Work:
         if self._task is not None:
             self._task.cancel()
 
+    def discard(self) -> None:
+        """Forget it, and what came of it."""
+        self.stop()
+        for path in (self.successes, self.failures):
+            path.unlink(missing_ok=True)
+
     def cancel(self) -> None:
         """Ask for its end."""
         if self.phase not in ENDED and self.cancel_asked is None:
