@@ -14,6 +14,7 @@ from batches.api.analytics import analytics
 from batches.api.base import BatchView, body_of, choice_of, optional_body_of, page_of, user_id
 from batches.api.shapes import (
     batch_shape,
+    economy_shape,
     error_shape,
     file_shape,
     item_shape,
@@ -40,6 +41,7 @@ class BatchDetailView(BatchView):
         """Where it stands."""
         batch = self.batch(request, batch_id)
         body: dict[str, Any] = {"success": True, "batch": batch_shape(batch)}
+        body["batch"] |= economy_shape(batch)
         return Response(body | sms_shape(batch) if batch.operation == sms.NAME else body)
 
     def patch(self, request: Request, batch_id: str) -> Response:

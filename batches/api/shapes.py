@@ -11,10 +11,11 @@ from typing import Any
 from django.utils import timezone
 
 from batches.costs import Cost, charge
+from batches.economy.standing import standing
 from batches.masking import masked
 from batches.models import Batch, Item, ItemError, StoredFile
 from batches.running.record_statements import SIMULATED
-from batches.states import BatchStatus, ItemStatus
+from batches.states import ECONOMY, BatchStatus, ItemStatus
 from providers.prices import (
     ECONOMY_INPUT_TOKENS,
     ECONOMY_OUTPUT_TOKENS,
@@ -83,6 +84,26 @@ def batch_shape(batch: Batch) -> dict[str, Any]:
     return {name: value for name, value in shape.items() if value is not None}
 
 
+def economy_shape(batch: Batch) -> dict[str, Any]:
+    """Where an economy batch stands at its provider; empty for a fast one."""
+    if batch.mode != ECONOMY:
+        return {}
+    found = standing(batch)
+    return {
+        "economy": {
+            "atProvider": found.at_provider,
+            "since": instant(found.since),
+            "answeredThere": found.answered_there,
+            "preparing": found.preparing,
+            "problem": found.problem,
+            "retryAt": instant(found.retry_at),
+            "retries": batch.economy_retries,
+            "deadline": instant(batch.deadline_at),
+            "fastSince": instant(batch.fast_since),
+        }
+    }
+
+
 def counts_shape(batch: Batch) -> dict[str, int]:
     """Document 002's counters. ``failed`` includes ``unknown``, which is shown beside it as what it is."""
     return {
@@ -123,6 +144,7 @@ def photo_status_shape(batch: Batch) -> dict[str, Any]:
         "createdAt": instant(batch.created_at),
         "startedAt": instant(batch.started_at),
         "completedAt": instant(batch.completed_at),
+        **economy_shape(batch),
     }
 
 

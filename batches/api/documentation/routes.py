@@ -146,6 +146,17 @@ FILE = {
     "size": 48213,
     "url": "/api/files/file_0123456789abcdef0123456789abcdef",
 }
+ECONOMY = {
+    "atProvider": 477,
+    "since": Maybe(AT),
+    "answeredThere": Maybe(120),
+    "preparing": 0,
+    "problem": Maybe("rate_limit_exceeded"),
+    "retryAt": Maybe(AT),
+    "retries": "economy",
+    "deadline": Maybe(AT),
+    "fastSince": Maybe(AT),
+}
 PHOTO_STATUS = {
     "jobId": BATCH_ID,
     "shootId": "shoot123",
@@ -163,6 +174,7 @@ PHOTO_STATUS = {
     "createdAt": "2025-11-18T10:30:00.000Z",
     "startedAt": Maybe("2025-11-18T10:30:01.000Z"),
     "completedAt": Maybe("2025-11-18T10:45:23.000Z"),
+    "economy": Sometimes(ECONOMY),
 }
 PHOTO_RESULTS = {
     "jobId": BATCH_ID,
@@ -321,7 +333,7 @@ DESCRIPTIONS: dict[str, Description] = {
         answers={
             200: {
                 "success": True,
-                "batch": BATCH,
+                "batch": {**BATCH, "economy": Sometimes(ECONOMY)},
                 "status": Sometimes("processing"),
                 "progress": Sometimes(COUNTS),
                 "metrics": Sometimes({"messagesPerSecond": 4.9, "successRate": 0.9556}),
