@@ -130,12 +130,13 @@ class GeneratedImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextMessage:
-    """One SMS. ``to`` is E.164 with the plus sign."""
+    """One SMS. ``to`` is E.164 with the plus sign. ``validity_seconds``: so long its provider may try to deliver it."""
 
     to: str
     body: str
     reference: str
     timeout_seconds: float
+    validity_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,19 @@ from __future__ import annotations
 from django.urls import URLPattern, re_path
 from rest_framework.views import APIView
 
-from batches.api import account, batches, callbacks, files, history, messages, operations, photos, providers, schema
+from batches.api import (
+    account,
+    batches,
+    callbacks,
+    files,
+    history,
+    messages,
+    operations,
+    opt_outs,
+    photos,
+    providers,
+    schema,
+)
 from batches.live.ticket import TicketView
 
 
@@ -28,6 +40,7 @@ urlpatterns = [
     route("keys", account.KeysView, "api-keys"),
     route("keys/<key_id>", account.KeyView, "api-key"),
     route("providers", providers.ProvidersView, "api-providers"),
+    route("opt-outs", opt_outs.OptOutsView, "api-opt-outs"),
     route("receipts/<alias>", callbacks.ReceiptView, "api-receipts"),
     route("inbound/<alias>", callbacks.InboundView, "api-inbound"),
     route("batch", messages.CreateSmsView, "api-batch-create-sms"),

@@ -8,13 +8,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import phonenumbers
+from django.utils import timezone
 
 from batches.operations.payload import Problems, is_storable, short_name, unknown_fields
+from batches.operations.quiet_hours import UNKNOWN_ZONE, QuietHours, zones_of
 from batches.options import NewItem
 from batches.templating import Template
 
 LONGEST_MESSAGE = 1_600
 RECIPIENT_FIELDS = frozenset({"phoneNumber", "variables"})
+NOT_A_NUMBER = "Must be a valid number in international format, starting with +."
 MOST_NAMED = 100
 """So many indexes or names are spelled out in a warning; of more, their number."""
 
@@ -37,7 +40,11 @@ def normalised_number(number: str) -> str | None:
 class Recipients:
     """Reads the list in one pass, then says what is odd about it as a whole."""
 
-    def __init__(self, template: Template | None, problems: Problems) -> None:
+    def __init__(self, template: Template | None, problems: Problems, quiet: QuietHours | None = None) -> None:
+        self._quiet = quiet
+        self._has_day: dict[str, bool] = {}
+        self._zoneless: list[int] = []
+        self._opted_out: list[int] = []
         self._template = template
         self._names = sorted(template.names) if template else []
         self._problems = problems
@@ -70,7 +77,29 @@ class Recipients:
         places = self._places.setdefault(number, [])
         places.append(index)
         key = number if len(places) == 1 else f"{number}#{len(places)}"
-        self.items.append(NewItem(key, {"to": number, "variables": used}))
+        zones = {"zones": self._zones(index, number)} if self._quiet and number else {}
+        self.items.append(NewItem(key, {"to": number, "variables": used, **zones}))
+
+    def _zones(self, index: int, number: str) -> str:
+        """The time zones of a number, which must leave an hour in which it may be texted."""
+        zones = zones_of(number)
+        if zones == UNKNOWN_ZONE:
+            self._zoneless.append(index)
+        if zones not in self._has_day and self._quiet is not None:
+            self._has_day[zones] = self._quiet.over_at(zones, timezone.now()) is not None
+        if not self._has_day[zones]:
+            message = "It may be in time zones so far apart that quietHours leave no time for it."
+            self._problem(index, ".phoneNumber", message, "always_quiet")
+        return zones
+
+    @property
+    def numbers(self) -> Iterable[str]:
+        """The numbers read, each once."""
+        return self._places.keys()
+
+    def note_opted_out(self, numbers: Iterable[str]) -> None:
+        """These want no messages of the owner."""
+        self._opted_out = sorted(index for number in numbers for index in self._places[number])
 
     def _read_number(self, index: int, number: Any) -> str:
         if number is None:
@@ -80,8 +109,7 @@ class Recipients:
         elif normalised := normalised_number(number.strip()):
             return normalised
         else:
-            message = "Must be a valid number in international format, starting with +."
-            self._problem(index, ".phoneNumber", message, "invalid_phone_number")
+            self._problem(index, ".phoneNumber", NOT_A_NUMBER, "invalid_phone_number")
         return ""
 
     def _read_variables(self, index: int, variables: Any) -> dict[str, str]:
@@ -113,8 +141,18 @@ class Recipients:
         self._problems.add(f"recipients.{index}{field}", message, code)
 
     def warnings(self) -> list[str]:
-        """What is odd but allowed: unused variables, differing sets of them, repeated numbers."""
-        return [*self._unused(), *self._differing(), *self._repeated()]
+        """What is odd but allowed: who has opted out, unused variables, differing sets of them, repeated numbers."""
+        return [*self._silenced(), *self._unused(), *self._differing(), *self._repeated()]
+
+    def _silenced(self) -> list[str]:
+        lines = []
+        if self._opted_out:
+            where = _named_indexes(self._opted_out)
+            lines.append(f"{len(self._opted_out)} recipients have opted out and get no message: recipients {where}.")
+        if self._zoneless:
+            where = _named_indexes(self._zoneless)
+            lines.append(f"No time zone is known of recipients {where}: for their quiet hours it is UTC.")
+        return lines
 
     def _unused(self) -> list[str]:
         names: Counter[str] = Counter()

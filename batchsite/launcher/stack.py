@@ -29,7 +29,10 @@ READY_SECONDS = 60.0
 HOPELESS_DEATHS = 4
 
 
-SHARED = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "SANDBOX_URL", "SANDBOX_PORT", "PORT", "BATCHSITE_DATA")
+SHARED = (
+    *("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "SANDBOX_URL", "SANDBOX_PORT", "PORT", "PUBLIC_URL"),
+    "BATCHSITE_DATA",
+)
 """What a command in another terminal needs to work on the running stack."""
 
 
@@ -215,6 +218,8 @@ def base_environment(options: argparse.Namespace) -> dict[str, str]:
         "PORT": str(options.port),
         "SANDBOX_PORT": sandbox,
         "SANDBOX_URL": given.get("SANDBOX_URL") or f"http://127.0.0.1:{sandbox}",
+        # Where receipts of messages come in; only the sandbox is ever told an address of this machine.
+        "PUBLIC_URL": given.get("PUBLIC_URL") or f"http://127.0.0.1:{options.port}",
         "FLOWER_PORT": flower,
         "BATCHSITE_DATA": str(options.data.expanduser().resolve()),
         "DJANGO_SETTINGS_MODULE": given.get("DJANGO_SETTINGS_MODULE") or "batchsite.settings",

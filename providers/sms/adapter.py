@@ -39,6 +39,8 @@ class SmsAdapter(ABC):
     """What the provider's words for the state of a message mean. Others, such as "queued", say nothing yet."""
     delivery_faults: ClassVar[Mapping[str, DeliveryFault]] = {}
     """By the error code of a receipt."""
+    validity_seconds: ClassVar[range] = range(1, 1)
+    """How long a provider may be told to try; empty where it cannot be told."""
 
     def __init__(
         self,
@@ -93,6 +95,13 @@ class SmsAdapter(ABC):
             return ""
         separator = "&" if "?" in self.receipts_url else "?"
         return f"{self.receipts_url}{separator}{urlencode({'reference': message.reference})}"
+
+    def validity(self, message: TextMessage) -> int | None:
+        """The seconds to tell the provider, within its bounds; None where nothing is to be told."""
+        bounds = self.validity_seconds
+        if message.validity_seconds is None or not bounds:
+            return None
+        return min(max(message.validity_seconds, bounds.start), bounds.stop - 1)
 
     @abstractmethod
     def is_genuine(self, callback: Callback) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import orjson
@@ -26,6 +26,7 @@ class Plivo(SmsAdapter):
         "failed": DeliveryState.UNDELIVERED,
         "rejected": DeliveryState.UNDELIVERED,
     }
+    validity_seconds: ClassVar[range] = range(5, 10_801)
     delivery_faults: ClassVar[Mapping[str, DeliveryFault]] = {
         "10": DeliveryFault(ErrorCategory.INVALID_REQUEST, "the message is not valid"),
         "20": DeliveryFault(ErrorCategory.NETWORK, "the carrier's network failed", passing=True),
@@ -37,9 +38,11 @@ class Plivo(SmsAdapter):
 
     def send(self, message: TextMessage) -> SentMessage:
         """Make the call. Raises :class:`ProviderError`. Our reference travels in the address of its receipts."""
-        body = {"src": self._sender, "dst": message.to, "text": message.body, "type": "sms"}
+        body: dict[str, Any] = {"src": self._sender, "dst": message.to, "text": message.body, "type": "sms"}
         if callback := self.callback(message):
             body |= {"url": callback, "method": "POST"}
+        if validity := self.validity(message):
+            body["message_expiry"] = validity
         response = self._http.post(
             f"/v1/Account/{quote(self._account, safe='')}/Message/",
             orjson.dumps(body),

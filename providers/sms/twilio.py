@@ -88,6 +88,7 @@ class Twilio(SmsAdapter):
         "failed": DeliveryState.UNDELIVERED,
         "canceled": DeliveryState.UNDELIVERED,
     }
+    validity_seconds: ClassVar[range] = range(1, 36_001)
     delivery_faults: ClassVar[Mapping[str, DeliveryFault]] = DELIVERY_FAULTS
 
     def send(self, message: TextMessage) -> SentMessage:
@@ -96,6 +97,8 @@ class Twilio(SmsAdapter):
         form = {"To": message.to, "Body": message.body, sender: self._sender}
         if callback := self.callback(message):
             form["StatusCallback"] = callback
+        if validity := self.validity(message):
+            form["ValidityPeriod"] = str(validity)
         response = self._http.post(
             f"/2010-04-01/Accounts/{quote(self._account, safe='')}/Messages.json",
             urlencode(form).encode(),

@@ -63,11 +63,12 @@ class Vonage(SmsAdapter):
         "expired": DeliveryState.UNDELIVERED,
         "failed": DeliveryState.UNDELIVERED,
     }
+    validity_seconds: ClassVar[range] = range(20, 604_801)
     delivery_faults: ClassVar[Mapping[str, DeliveryFault]] = DELIVERY_FAULTS
 
     def send(self, message: TextMessage) -> SentMessage:
         """Make the call. Raises :class:`ProviderError`."""
-        body = {
+        body: dict[str, Any] = {
             "channel": "sms",
             "message_type": "text",
             "to": message.to.removeprefix("+"),
@@ -78,6 +79,8 @@ class Vonage(SmsAdapter):
         }
         if self.receipts_url:
             body["webhook_url"] = self.receipts_url
+        if validity := self.validity(message):
+            body["ttl"] = validity
         response = self._http.post(
             "/v1/messages", orjson.dumps(body), headers={}, timeout_seconds=message.timeout_seconds
         )

@@ -5,17 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
+from django.db import OperationalError, connection
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batches import opt_outs
 from batches.operations.sms import Sms, build_sms_batch
 from batches.operations.sms_recipients import normalised_number
 from batches.options import NewBatch
-from batches.outcomes import Rejected, Succeeded
+from batches.outcomes import Rejected, Snooze, Succeeded
 from batches.problems import InvalidInput
 from tests.operations.conftest import Answering, attempt_of
 
 ANN, BEN = "+14155552671", "+442071838750"
+
+pytestmark = pytest.mark.django_db
 
 
 def build(text: str, *recipients: Any, **more: Any) -> NewBatch:
@@ -32,13 +37,49 @@ def refused(text: str, *recipients: Any, **more: Any) -> dict[str, str]:
     return {problem.path: problem.code for problem in error.value.problems}
 
 
-def test_it_renders_and_sends() -> None:
+def test_it_renders_and_sends(owner: User) -> None:
     provider = Answering()
     item = {"to": ANN, "variables": {"name": "Ann"}}
-    outcome = Sms().run(attempt_of(provider, item, {"text": "Hi {{name}}"}))
+    outcome = Sms().run(attempt_of(provider, item, {"text": "Hi {{name}}"}, owner.pk))
     assert outcome == Succeeded({"status": "queued", "segments": 2}, provider_reference="SM1")
     [message] = provider.messages
     assert (message.to, message.body, message.reference) == (ANN, "Hi Ann", "attempt-1")
+
+
+def test_who_has_opted_out_is_not_texted(owner: User) -> None:
+    provider = Answering()
+    opt_outs.add(owner.pk, [ANN], source="api", actor_id=None)
+    attempt = attempt_of(provider, {"to": ANN, "variables": {}}, {"text": "Hi"}, owner.pk)
+    outcome = Sms().run(attempt)
+    assert isinstance(outcome, Rejected)
+    assert (outcome.fault.category, outcome.fault.code) == ("content", "opted_out")
+    opt_outs.remove(owner.pk, [ANN], actor_id=None)
+    assert isinstance(Sms().run(attempt), Succeeded)
+    assert len(provider.messages) == 1
+
+
+def test_nobody_is_texted_while_the_list_cannot_be_asked(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = Answering()
+
+    def away(*_: object) -> None:
+        raise OperationalError("the connection is lost")
+
+    with connection.execute_wrapper(away):
+        outcome = Sms().run(attempt_of(provider, {"to": ANN, "variables": {}}, {"text": "Hi"}, owner.pk))
+    assert isinstance(outcome, Snooze)
+    assert not provider.messages
+
+
+def test_how_long_a_message_is_tried_is_told_to_the_provider(owner: User) -> None:
+    provider = Answering()
+    new = build("Hi", to(ANN), options={"validityPeriod": 600})
+    assert new.parameters == {"text": "Hi", "validityPeriod": 600}
+    Sms().run(attempt_of(provider, new.items[0].input, new.parameters, owner.pk))
+    assert provider.messages[0].validity_seconds == 600
+    for provider_name, seconds in (("twilio", 36_001), ("vonage", 19), ("plivo", 4), ("twilio", 0)):
+        assert refused("Hi", to(ANN), provider=provider_name, validityPeriod=seconds) == {
+            "validityPeriod": "out_of_range"
+        }
 
 
 def test_an_item_that_does_not_fit_is_not_sent() -> None:

@@ -51,10 +51,10 @@ def test_garbage_is_tried_again(owner: User, sandbox: SandboxServer) -> None:
     assert not failed.value.permanent
 
 
-def test_messages_are_sent_as_rendered(sandbox: SandboxServer) -> None:
+def test_messages_are_sent_as_rendered(owner: User, sandbox: SandboxServer) -> None:
     recipients = [{"phoneNumber": "+14155552671", "variables": {"name": "Ann"}}]
-    new = build_sms_batch(1, {"text": "Hi {{name}}", "recipients": recipients})
-    [outcome] = outcomes(Sms(), new, 1)
+    new = build_sms_batch(owner.pk, {"text": "Hi {{name}}", "recipients": recipients})
+    [outcome] = outcomes(Sms(), new, owner.pk)
     assert isinstance(outcome, Succeeded)
     assert outcome.provider_reference
     [entry] = sandbox.log()

@@ -85,6 +85,12 @@ SMS: Schema = {
                 variables={"type": "object", "additionalProperties": TEXT},
             ),
         },
+        "quietHours": body(
+            ["start", "end"],
+            start={"type": "string", "description": "Time of day of the recipient: 21:00."},
+            end={"type": "string", "description": "08:00"},
+        ),
+        "validityPeriod": {"type": "integer", "minimum": 1, "description": "Seconds until the provider gives it up."},
         **COMMON,
     },
 }
@@ -123,6 +129,9 @@ RETRY = body(
         "description": "Which items, by their position.",
     },
 )
+NUMBERS: Schema = {"type": "array", "items": TEXT, "minItems": 1, "description": "International format."}
+OPT_OUTS = body([], phoneNumbers=NUMBERS, fileId={"type": "string", "description": "Instead: an uploaded CSV file."})
+OPT_OUT_NUMBERS = body(["phoneNumbers"], phoneNumbers=NUMBERS)
 KEY = body(
     ["name"],
     name={"type": "string", "minLength": 1, "maxLength": 100},

@@ -223,6 +223,13 @@ ERROR = {
     "firstAt": AT,
     "lastAt": AT,
 }
+OPT_OUT = {
+    "phoneNumber": "+14155552671",
+    "source": "inbound",
+    "keyword": Maybe("STOP"),
+    "provider": Maybe("twilio"),
+    "createdAt": AT,
+}
 NOTIFICATION = {
     "id": "17",
     "kind": "batch_completed",
@@ -588,6 +595,28 @@ DESCRIPTIONS: dict[str, Description] = {
                 ],
             }
         },
+    ),
+    "GET /api/opt-outs": Description(
+        summary="Who wants no messages of you",
+        tag=SMS,
+        parameters=(Parameter("phoneNumber", {"type": "string", "minLength": 1, "maxLength": 64}), *PAGED),
+        answers={200: {"success": True, "optOuts": [OPT_OUT], **PAGE}},
+        details="Asked when a batch is created, and again right before each message.",
+    ),
+    "POST /api/opt-outs": Description(
+        summary="Put numbers on the list",
+        tag=SMS,
+        body=bodies.OPT_OUTS,
+        body_example={"phoneNumbers": ["+14155552671"]},
+        answers={200: {"success": True, "added": 1, "alreadyListed": 0}},
+        details="`fileId`: an uploaded CSV file with a column phoneNumber, in place of phoneNumbers.",
+    ),
+    "DELETE /api/opt-outs": Description(
+        summary="Take numbers off the list",
+        tag=SMS,
+        body=bodies.OPT_OUT_NUMBERS,
+        body_example={"phoneNumbers": ["+14155552671"]},
+        answers={200: {"success": True, "removed": 1}},
     ),
     "POST /api/receipts/{alias}": Description(
         summary="What a provider of messages tells of one",
