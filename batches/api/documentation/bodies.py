@@ -68,6 +68,8 @@ PHOTOS: Schema = {
         "prompt": TEXT,
         "systemPrompt": TEXT,
         "mode": {"type": "string", "enum": ["fast", "economy"]},
+        "economyRetries": {"type": "string", "enum": ["economy", "fast"], "description": "How failed lines run again."},
+        "deadline": {"type": "string", "format": "date-time", "description": "What is left when it nears runs fast."},
         **COMMON,
     },
 }
