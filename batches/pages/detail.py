@@ -76,7 +76,7 @@ def _state(request: HttpRequest, batch: Batch) -> dict[str, Any]:
 
 def _items(request: HttpRequest, batch: Batch) -> dict[str, Any]:
     chosen = ItemFilter.of(request.GET)
-    page = item_page(batch, chosen, request.GET, request.user, ITEMS_PER_PAGE)
+    page = item_page(batch, chosen.choice, request.GET, request.user, ITEMS_PER_PAGE)
     return {
         "batch": batch,
         "chosen": chosen,

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from django.db.models import Q
 
+from batches.choosing import ItemChoice
 from batches.operations import operation_names
 from batches.operations.payload import is_storable
 from batches.querysets import BatchQuerySet
@@ -16,6 +17,7 @@ from batches.states import BatchStatus, ItemStatus
 from providers.base import ErrorCategory
 
 LONGEST_TEXT = 200
+LONGEST_CODE = 64
 YEARS = range(2000, 3000)
 
 
@@ -68,10 +70,7 @@ class BatchFilter:
 class ItemFilter:
     """Which items of a batch."""
 
-    status: str = ""
-    category: str = ""
-    code: str = ""
-    text: str = ""
+    choice: ItemChoice
     problems: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -79,18 +78,19 @@ class ItemFilter:
         """From an address."""
         problems: dict[str, str] = {}
         code = query.get("code", "").strip()
-        return cls(
+        choice = ItemChoice(
             status=_choice(query, "status", ItemStatus.values, problems),
             category=_choice(query, "category", [one.value for one in ErrorCategory], problems),
-            code=code if is_storable(code) and len(code) <= 64 else "",
+            code=code if is_storable(code) and len(code) <= LONGEST_CODE else "",
             text=_text(query, problems),
-            problems=problems,
         )
+        return cls(choice, problems)
 
     @property
     def address(self) -> str:
         """The filter as the query of an address; empty where it lets everything pass."""
-        return _address(status=self.status, category=self.category, code=self.code, q=self.text)
+        chosen = self.choice
+        return _address(status=chosen.status, category=chosen.category, code=chosen.code, q=chosen.text)
 
 
 def _address(**chosen: str) -> str:

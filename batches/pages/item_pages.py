@@ -14,10 +14,8 @@ from typing import TYPE_CHECKING
 
 from django.db.models import QuerySet
 
+from batches.choosing import ItemChoice
 from batches.models import Batch, Item
-from batches.pages.filters import ItemFilter
-from batches.states import ItemStatus
-from batches.visibility import ENDED_BADLY, sees_every_error
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -27,12 +25,6 @@ STRETCH = 20_000
 """Items looked through by one query."""
 SEARCH_SECONDS = 0.15
 LARGEST_POSITION = 2**31 - 1
-_COUNTED = {
-    ItemStatus.SUCCEEDED: "succeeded",
-    ItemStatus.FAILED: "failed",
-    ItemStatus.UNKNOWN: "unknown",
-    ItemStatus.CANCELLED: "cancelled",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +42,16 @@ class ItemPage:
 
 def item_page(
     batch: Batch,
-    chosen: ItemFilter,
+    chosen: ItemChoice,
     query: Mapping[str, str],
     user: AbstractBaseUser | AnonymousUser,
     size: int,
 ) -> ItemPage:
     """The page that the address asks for: ``?after=`` or ``?before=`` a position; else the first."""
-    items = _chosen(batch, chosen, user)
+    items = chosen.of(batch, user)
     if items is None:
         return ItemPage([])
-    direct = _has_index(chosen)
+    direct = chosen.has_index
     before = _position(query.get(BEFORE))
     if before is not None:
         rows, reached = _backward(items, before, size + 1, direct=direct)
@@ -75,29 +67,6 @@ def item_page(
     if reached < batch.total:
         return ItemPage(rows, after=reached - 1, before=earlier, searched_to=reached)
     return ItemPage(rows, before=earlier)
-
-
-def _chosen(batch: Batch, chosen: ItemFilter, user: AbstractBaseUser | AnonymousUser) -> QuerySet[Item] | None:
-    """The items that the filter lets pass; None where the batch's own counters say that there are none."""
-    items = Item.objects.filter(batch=batch)
-    if chosen.status:
-        counter = _COUNTED.get(ItemStatus(chosen.status))
-        if counter and not getattr(batch, counter):
-            return None
-        items = items.filter(status=chosen.status)
-    if chosen.category:
-        items = items.filter(error_category=chosen.category)
-    if chosen.code:
-        items = items.filter(error_code=chosen.code)
-    if (chosen.category or chosen.code) and not sees_every_error(user, batch):
-        items = items.filter(status__in=sorted(ENDED_BADLY))
-    if chosen.text:
-        items = items.filter(key__icontains=chosen.text)
-    return items
-
-
-def _has_index(chosen: ItemFilter) -> bool:
-    return not chosen.address or (chosen.status in ENDED_BADLY and not (chosen.category or chosen.code or chosen.text))
 
 
 def _forward(items: QuerySet[Item], start: int, total: int, number: int, *, direct: bool) -> tuple[list[Item], int]:

@@ -475,6 +475,22 @@ DESCRIPTIONS: dict[str, Description] = {
         statuses=(400, 409),
         details="`null` takes a limit away. Calls under way end as they began.",
     ),
+    "GET /api/batch/{batch_id}/export": Description(
+        summary="Results, items or errors as a file",
+        tag=BATCHES,
+        parameters=(
+            Parameter("format", {"type": "string", "enum": ["csv", "xlsx", "jsonl"], "default": "csv"}),
+            Parameter("what", {"type": "string", "enum": ["results", "items", "errors"], "default": "results"}),
+            Parameter("status", {"type": "string", "enum": ItemStatus.values}),
+            Parameter("category", {"type": "string", "enum": [one.value for one in ErrorCategory]}),
+            Parameter("code", {"type": "string", "maxLength": 64}, "Of the error."),
+            Parameter("q", {"type": "string", "maxLength": 200}, "A part of the item's id."),
+        ),
+        answers={200: None},
+        statuses=(400,),
+        media_type="*/*",
+        details="It streams. No cell of a table is run as a formula.",
+    ),
     "POST /api/files": Description(
         summary="Upload files",
         tag=FILES,
