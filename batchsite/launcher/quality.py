@@ -26,6 +26,8 @@ what starts whole systems and watches the clock.
 ALONE = ("tests/faults", "tests/launcher", "tests/benchmarks", "tests/browser", "tests/commands")
 """Tests that start whole systems, and of which some say how soon something must have happened."""
 MOST_PROCESSES = 4
+INTERRUPTED = 2
+"""pytest's exit code after a Ctrl-C or a SIGTERM."""
 
 
 def test(arguments: list[str]) -> int:
@@ -41,7 +43,7 @@ def test(arguments: list[str]) -> int:
         return measured(parts)
     if len(parts) == 1:
         os.execv(sys.executable, [sys.executable, *parts[0]])  # noqa: S606  one process: it gets the signals
-    return run_all(parts)
+    return run_parts(parts)
 
 
 def both_parts() -> list[list[str]]:
@@ -62,9 +64,19 @@ def run_all(commands: list[list[str]]) -> int:
     return next((code for code in codes if code), 0)
 
 
+def run_parts(parts: list[list[str]]) -> int:
+    """As :func:`run_all`, but nothing more once somebody has interrupted a part."""
+    codes = [0]
+    for part in parts:
+        codes.append(run(*part))
+        if codes[-1] == INTERRUPTED or codes[-1] < 0:
+            break
+    return next((code for code in codes if code), 0)
+
+
 def measured(parts: list[list[str]]) -> int:
     remove_old_figures()
-    code = run_all([["-m", "coverage", "run", *part] for part in parts])
+    code = run_parts([["-m", "coverage", "run", *part] for part in parts])
     run("-m", "coverage", "combine", "--quiet")
     # After failed tests too: what they left uncovered is worth knowing. Their code is the one that counts.
     verdict = run("-m", "coverage", "report", *(["--fail-under=0"] if code else []))

@@ -72,6 +72,13 @@ def test_everything_runs_in_two_parts_and_nothing_is_left_out(
     assert all((ROOT / folder).is_dir() for folder in ignored)
 
 
+@pytest.mark.parametrize("code", [quality.INTERRUPTED, -signal.SIGKILL])
+def test_who_interrupts_the_first_part_gets_no_second(code: int, runs: Callable[..., Commands]) -> None:
+    noted = runs(code)
+    assert entry.main(["test"]) == code
+    assert len(noted) == 1
+
+
 def test_without_coverage_pytest_takes_the_place_of_the_script(
     runs: Callable[..., Commands], monkeypatch: pytest.MonkeyPatch
 ) -> None:
