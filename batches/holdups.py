@@ -14,12 +14,17 @@ from batches.accounts import known_provider
 from batches.limits import limits_of, slowest
 from batches.models import Batch, Item, Lease, ProviderAccount, ProviderBatch, Worker, WorkerRole
 from batches.models.engine import SEEN_WITHIN
-from batches.states import BatchStatus, ItemStatus, Step
+from batches.states import BatchStatus, ItemStatus, Step, WhenUnavailable
 
 CALM = frozenset(
     {"scheduled", "not_started", "loading", "paused", "finishing", "at_provider", "rate_limit", "concurrency"}
 )
 """What somebody asked for, or what will pass by itself."""
+_MEANWHILE = {
+    WhenUnavailable.WAIT: "Its items wait, and nothing of them is spent; it is tried again now and then.",
+    WhenUnavailable.SWITCH: "Its items go to a fallback, where one is available.",
+    WhenUnavailable.FAIL: "Its items are tried all the same, and fail, as it was asked to.",
+}
 AT_THE_LIMIT = 0.8
 """A batch that ran at this share of its limit lately runs at its limit."""
 
@@ -92,8 +97,8 @@ def _account(batch: Batch) -> Iterator[Holdup]:
     if account is None:
         return
     if account.opened_at is not None:
-        reason = account.opened_for or account.reason or "errors"
-        words = f"The account {account.alias} is unavailable ({reason.replace('_', ' ')}). Its items wait."
+        reason, since = (account.opened_for or "errors").replace("_", " "), f"{account.opened_at:%Y-%m-%d %H:%M} UTC"
+        words = f"Provider {account.alias} unavailable: {reason} since {since}. {_MEANWHILE[batch.when_unavailable]}"
         yield Holdup("provider_unavailable", words, account.probe_at)
     elif account.closed_until is not None and account.closed_until > timezone.now():
         words = f"The provider of {account.alias} asked everybody to wait."

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
-from batches.states import ECONOMY, FAST, Priority
+from batches.states import ECONOMY, FAST, Priority, WhenUnavailable
 
 
 def default_retry_window() -> int:
@@ -30,6 +30,7 @@ class BatchOptions:
     ``concurrency``: most items leased at once. ``rate_limit``: most calls a minute. ``max_retries``: failed calls
     repeated at most so often (429 answers do not count). ``retry_window_seconds``: retries end so long after the
     item's first attempt. ``backoff_ms``: first delay, doubled each time. ``timeout_ms``: hard deadline of one call.
+    ``when_unavailable``: what items do while their provider takes no calls; ``fallbacks``: aliases that may replace it.
     ``max_cost``: no call begins once so much was spent, in the currency of the prices.
     """
 
@@ -45,6 +46,8 @@ class BatchOptions:
     starts_at_once: bool = True
     """False: it is stored as pending, and the dispatcher starts it within a moment (document 004's answer says so)."""
     notify_on_complete: bool = False
+    when_unavailable: str = WhenUnavailable.WAIT
+    fallbacks: tuple[str, ...] = ()
     max_cost: Decimal | None = None
 
 

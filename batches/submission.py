@@ -70,6 +70,8 @@ def _create(owner_id: int, new: NewBatch, item_cost: Decimal | None) -> Batch:
         source_cursor=dict(source.start) if isinstance(source, Paged) else None,
         finishes=operation.finishes,
         notify_on_complete=options.notify_on_complete,
+        when_unavailable=options.when_unavailable,
+        fallbacks=list(options.fallbacks),
         loaded_at=None if source else Now(),
         started_at=Now() if starts_now else None,
     )

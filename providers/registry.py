@@ -24,9 +24,11 @@ Kind = Literal["chat", "images", "sms"]
 VERBS: dict[Kind, str] = {"chat": "complete", "images": "generate", "sms": "send"}
 # What the registry itself passes to an adapter; every other parameter of an adapter is an option of its entry.
 PASSED = frozenset({"self", "alias", "key", "uses_sandbox", "receipts_url", "signature_secret"})
-REGISTRY_OPTIONS = frozenset({"adapter", "base_url", "key_variable", "limits", "model", "prices", "signature_variable"})
+REGISTRY_OPTIONS = frozenset(
+    {"adapter", "base_url", "fallbacks", "key_variable", "limits", "model", "prices", "signature_variable"}
+)
 # What the registry does not pass to an adapter as it stands in the entry.
-KEPT = frozenset({"adapter", "key_variable", "limits", "prices", "signature_variable"})
+KEPT = frozenset({"adapter", "fallbacks", "key_variable", "limits", "prices", "signature_variable"})
 SANDBOX_KEY = "sandbox"
 
 
@@ -149,6 +151,7 @@ def problems_of(alias: str) -> Iterator[str]:
     yield from _problems_of_limits(entry.get("limits", {}))
     if "prices" in entry:
         yield from problems_of_prices(entry["prices"])
+    yield from _problems_of_fallbacks(alias, entry.get("fallbacks", ()))
 
 
 def _problems_of_limits(limits: Any) -> Iterator[str]:
@@ -158,6 +161,17 @@ def _problems_of_limits(limits: Any) -> Iterator[str]:
     known = set(Limits.__dataclass_fields__)
     for name in sorted(limits.keys() - known):
         yield f"Unknown limit {name!r}{_did_you_mean(name, known)}."
+
+
+def _problems_of_fallbacks(alias: str, fallbacks: Any) -> Iterator[str]:
+    if not isinstance(fallbacks, list | tuple):
+        yield "fallbacks must be a list of aliases."
+        return
+    kinds = [kind for kind in VERBS if _can(alias, kind)]
+    able = {each for kind in kinds for each in provider_aliases(kind)} - {alias}
+    for each in fallbacks:
+        if each not in able:
+            yield f"The fallback {each!r} is no other provider of this kind{_did_you_mean(str(each), able)}."
 
 
 def _did_you_mean(name: str, known: set[str] | frozenset[str]) -> str:

@@ -21,6 +21,7 @@ from batches.api.shapes import (
     result_shape,
     sms_shape,
     spelled_status,
+    unavailable_shape,
 )
 from batches.api.visualization import results_shape, tried, visualization
 from batches.models import Batch, Item
@@ -41,6 +42,8 @@ class BatchDetailView(BatchView):
         """Where it stands."""
         batch = self.batch(request, batch_id)
         body: dict[str, Any] = {"success": True, "batch": batch_shape(batch)}
+        if unavailable := unavailable_shape(batch):
+            body["batch"]["unavailable"] = unavailable
         body["batch"] |= economy_shape(batch)
         return Response(body | sms_shape(batch) if batch.operation == sms.NAME else body)
 

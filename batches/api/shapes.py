@@ -13,7 +13,7 @@ from django.utils import timezone
 from batches.costs import Cost, charge
 from batches.economy.standing import standing
 from batches.masking import masked
-from batches.models import Batch, Item, ItemError, StoredFile
+from batches.models import Batch, Item, ItemError, ProviderAccount, StoredFile
 from batches.running.record_statements import SIMULATED
 from batches.states import ECONOMY, BatchStatus, ItemStatus
 from providers.prices import (
@@ -84,6 +84,23 @@ def batch_shape(batch: Batch) -> dict[str, Any]:
     return {name: value for name, value in shape.items() if value is not None}
 
 
+def unavailable_shape(batch: Batch) -> dict[str, Any] | None:
+    """Why the batch's provider takes no calls, since when, and when it is tried again; None where it does."""
+    if batch.is_final or not batch.provider:
+        return None
+    account = ProviderAccount.objects.filter(pk=batch.provider, opened_at__isnull=False).first()
+    if account is None or account.opened_at is None:
+        return None
+    return {
+        "provider": account.alias,
+        "reason": account.opened_for,
+        "since": instant(account.opened_at),
+        "nextTryAt": instant(account.probe_at),
+        "message": f"provider unavailable: {account.opened_for} since {instant(account.opened_at)}",
+        "whenUnavailable": batch.when_unavailable,
+    }
+
+
 def economy_shape(batch: Batch) -> dict[str, Any]:
     """Where an economy batch stands at its provider; empty for a fast one."""
     if batch.mode != ECONOMY:
@@ -141,6 +158,7 @@ def photo_status_shape(batch: Batch) -> dict[str, Any]:
         "spent": money(batch.spent),
         "maxCost": None if batch.max_cost is None else money(batch.max_cost),
         "heldFor": batch.held_for or None,
+        "unavailable": unavailable_shape(batch),
         "createdAt": instant(batch.created_at),
         "startedAt": instant(batch.started_at),
         "completedAt": instant(batch.completed_at),

@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from batches.operations.payload import Fields, Problems
+from batches.operations.unavailability import check_fallbacks, read_fallbacks, read_when_unavailable
 from batches.options import BatchOptions, default_retry_window, default_timeout
 from batches.states import Priority
 from providers.registry import Kind, UnknownProvider, resolve
@@ -45,6 +46,8 @@ def read_options(fields: Fields, *, concurrency: int | None = None, retries: int
         auto_start=fields.boolean("autoStart", default=True),
         notify_on_complete=fields.boolean("notifyOnComplete", default=False),
         max_cost=fields.amount("maxCost", maximum=LARGEST_COST),
+        when_unavailable=read_when_unavailable(fields),
+        fallbacks=read_fallbacks(fields),
     )
 
 
@@ -59,11 +62,13 @@ def read_description(fields: Fields) -> str:
 
 
 def read_provider(fields: Fields, *names: str, kind: Kind, default: str) -> str:
-    """The alias of the provider that was asked for: an alias itself, or the model of one."""
+    """The alias of the provider that was asked for: an alias itself, or the model of one. Its fallbacks are checked."""
     path, _ = fields.find(*names)
     name = fields.text(*names, maximum=64, default=default)
     try:
-        return resolve(name, kind).alias
+        alias = resolve(name, kind).alias
+        check_fallbacks(fields, alias, kind)
+        return alias
     except UnknownProvider as error:
         message = f"No {kind} provider has this name or model. Known: {', '.join(error.known) or 'none'}."
         fields.problems.add(path, message, "unknown_provider")

@@ -238,6 +238,7 @@ def test_status_while_running(client: Client, submit: Submit) -> None:
         "spent": "0.000000",
         "maxCost": None,
         "heldFor": None,
+        "unavailable": None,
         "completedAt": None,
     }
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from batches.api.documentation.descriptions import Schema
 from batches.operations.batch_options import DESCRIPTION_LENGTH, LARGEST_CONCURRENCY, LONGEST_TIMEOUT_MS, NAME_LENGTH
-from batches.states import Priority, Scope
+from batches.operations.unavailability import MOST_FALLBACKS
+from batches.states import Priority, Scope, WhenUnavailable
 from batches.steering import MOST_POSITIONS
 
 TEXT: Schema = {"type": "string"}
@@ -39,6 +40,17 @@ OPTION_PROPERTIES: dict[str, Schema] = {
     "autoStart": {"type": "boolean", "description": "false: wait for POST /api/batch/{id}/start."},
     "notifyOnComplete": {"type": "boolean", "description": "Leave a notification when it is over."},
     "maxCost": MAX_COST,
+    "whenUnavailable": {
+        "type": "string",
+        "enum": WhenUnavailable.values,
+        "description": "While the provider takes no calls: items wait, go to a fallback, or fail.",
+    },
+    "fallbacks": {
+        "type": "array",
+        "items": {"type": "string"},
+        "maxItems": MOST_FALLBACKS,
+        "description": "Aliases of the same kind, best first.",
+    },
     "dryRun": {"type": "boolean", "description": "Say what it would be, and store nothing."},
     "model": {"type": "string", "description": "Alias or model of a provider."},
 }

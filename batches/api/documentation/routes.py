@@ -24,6 +24,14 @@ IDEMPOTENCY_KEY = Parameter(
 )
 PAGE = {"count": 1, "limit": 50, "offset": 0}
 
+UNAVAILABLE = {
+    "provider": "openai-gpt-5",
+    "reason": "authentication (invalid_api_key)",
+    "since": AT,
+    "nextTryAt": Maybe(AT),
+    "message": f"provider unavailable: authentication (invalid_api_key) since {AT}",
+    "whenUnavailable": "wait",
+}
 BATCH: dict[str, Any] = {
     "id": BATCH_ID,
     "operation": "annotate",
@@ -43,6 +51,7 @@ BATCH: dict[str, Any] = {
     "spent": Sometimes("0.151875"),
     "max_cost": Sometimes("5.000000"),
     "held_for": Sometimes("budget"),
+    "unavailable": Sometimes(UNAVAILABLE),
 }
 TOKENS = {"input": 1204, "output": 187}
 ITEM_COST = {"amount": "0.003375", "charge": "0.00675", "currency": Maybe("USD"), "simulated": False}
@@ -199,6 +208,7 @@ PHOTO_RESULTS = {
 }
 ITEM = {
     "id": "img1",
+    "unavailable": Maybe(UNAVAILABLE),
     "position": 0,
     "status": "succeeded",
     "attempts": 1,
