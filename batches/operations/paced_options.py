@@ -13,6 +13,7 @@ RATE_LIMIT = 10.0
 """Calls a minute."""
 RETRIES = 3
 BACKOFF_MS = 1_000
+PACED = f"At most {RATE_LIMIT:g} calls a minute are made, one in {60 / RATE_LIMIT:g} seconds: rateLimit changes that."
 
 
 def read_paced_options(fields: Fields, *, timeout_ms: int) -> BatchOptions:
@@ -23,6 +24,8 @@ def read_paced_options(fields: Fields, *, timeout_ms: int) -> BatchOptions:
     options = read_options(fields, concurrency=CONCURRENCY, retries=RETRIES)
     if fields.find("timeout")[1] is None:
         options = replace(options, timeout_ms=timeout_ms)
+    if options.rate_limit is None:
+        fields.warnings.append(PACED)
     return replace(
         options,
         rate_limit=RATE_LIMIT if options.rate_limit is None else options.rate_limit,
