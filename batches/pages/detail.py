@@ -11,6 +11,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from batches.exporting.rows import ERRORS, ITEMS, RESULTS
+from batches.exporting.streams import FORMATS
 from batches.holdups import holdups
 from batches.models import Batch
 from batches.pages.access import fragment, own_batch, own_batches, with_address
@@ -24,6 +26,7 @@ from providers.base import ErrorCategory
 
 ITEMS_PER_PAGE = 50
 MOST_FILES = 20
+EXPORTS = ((RESULTS, "Results"), (ITEMS, "All items"), (ERRORS, "Errors"))
 
 
 @require_safe
@@ -66,6 +69,7 @@ def _state(request: HttpRequest, batch: Batch) -> dict[str, Any]:
     return {
         "batch": batch,
         "card": card(batch, now),
+        "place": "batches",
         "verbs": verbs(batch),
         "panels": drawn,
         "holdups": holdups(batch, per_second=drawn.recent),
@@ -85,6 +89,8 @@ def _items(request: HttpRequest, batch: Batch) -> dict[str, Any]:
         "statuses": ItemStatus.values,
         "categories": [one.value for one in ErrorCategory],
         "retriable": can_retry(batch) and any(item.status == ItemStatus.FAILED for item in page.rows),
+        "exports": EXPORTS,
+        "formats": FORMATS,
         "here": _address(request, batch),
         "last_number": page.rows[-1].position + 1 if page.rows else 0,
     }

@@ -52,13 +52,13 @@ def item_page(
     if items is None:
         return ItemPage([])
     direct = chosen.has_index
-    before = _position(query.get(BEFORE))
+    before = position_of(query.get(BEFORE))
     if before is not None:
         rows, reached = _backward(items, before, size + 1, direct=direct)
         more = len(rows) > size or reached > 0
         shown = rows[:size][::-1]
         return ItemPage(shown, after=before - 1, before=_first(shown, reached) if more else None)
-    after = _position(query.get(AFTER))
+    after = position_of(query.get(AFTER))
     start = 0 if after is None else after + 1
     rows, reached = _forward(items, start, batch.total, size + 1, direct=direct)
     earlier = start if start > 0 else None
@@ -99,7 +99,8 @@ def _first(shown: list[Item], reached: int) -> int:
     return shown[0].position if shown else reached
 
 
-def _position(text: str | None) -> int | None:
+def position_of(text: str | None) -> int | None:
+    """A position out of an address; None where it is none."""
     if text is None or not (text.isascii() and text.isdigit() and len(text) < 11):
         return None
     return min(int(text), LARGEST_POSITION)

@@ -31,6 +31,7 @@ def item_detail(request: HttpRequest, public_id: str, position: str) -> HttpResp
     item = _item(batch, position)
     context = {
         "batch": batch,
+        "place": "batches",
         "batch_title": title(batch),
         "item": item,
         "story": story(batch, item, request.user),

@@ -46,6 +46,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
     now = timezone.now()
     return {
         "page": page,
+        "place": "batches",
         "cards": [card(batch, now) for batch in page.rows],
         "chosen": chosen,
         "statuses": BatchStatus.values,

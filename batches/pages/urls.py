@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import URLPattern, re_path
 
-from batches.pages import actions, detail, health, items, overview
+from batches.pages import actions, comparing, detail, health, items, overview
 
 login = LoginView.as_view(template_name="pages/login.html", redirect_authenticated_user=True)
 
@@ -28,6 +28,7 @@ urlpatterns = [
     page("batches/<batch>/items/<position>", items.item_detail, "item-detail"),
     page("batches/<batch>/items/<position>/photo", items.item_photo, "item-photo"),
     page("batches/<batch>/(?P<verb>[a-z]+)", actions.batch_verb, "batch-verb"),
+    page("compare", comparing.compare, "batch-compare"),
     page("login", login, "login"),
     page("logout", LogoutView.as_view(), "logout"),
     page("healthz", health.healthz, "healthz"),

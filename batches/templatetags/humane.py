@@ -81,3 +81,9 @@ def duration(seconds: int) -> str:
 def plain(number: float) -> str:
     """A number as it is typed into a field: 600 for 600.0."""
     return f"{number:.10g}"
+
+
+@register.filter
+def signed(number: float) -> str:
+    """A change: +0.25."""
+    return f"{number:+.2f}"

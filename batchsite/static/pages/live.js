@@ -140,6 +140,6 @@ function fetchPiece(address, options) {
 /* Nobody's ticked boxes or half-typed search is taken away. */
 function isInUse(place) {
   const focused = document.activeElement;
-  return Boolean(place.querySelector("input[name=position]:checked"))
+  return Boolean(place.querySelector("input[name=position]:checked, details[open]"))
     || (place.contains(focused) && focused.matches("input, select"));
 }
