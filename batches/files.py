@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -34,6 +36,9 @@ TABLE_TYPES = {
 """Media types of tables, by the endings of their names."""
 UNKNOWN_TYPE = "application/octet-stream"
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,40}/[a-z0-9][a-z0-9.+-]{0,57}")
+
+
+_memory: ContextVar[dict[str, bytes] | None] = ContextVar("files_in_memory", default=None)
 
 
 class FileMissing(LookupError):
@@ -133,6 +138,11 @@ def store_uploads(owner_id: int, uploads: Sequence[Upload], *, for_batch: bool =
         StoredFile(owner_id=owner_id, name=upload.name, media_type=upload.media_type, size=upload.size, for_batch=True)
         for upload in uploads
     ]
+    if (memory := _memory.get()) is not None:
+        contents = (upload.content for upload in uploads)
+        read = (content if isinstance(content, bytes) else content.read() for content in contents)
+        memory.update(zip((row.public_id for row in rows), read, strict=True))
+        return rows
     for row in rows:
         row.content.name = stored_path(owner_id, row.public_id)
     StoredFile.objects.bulk_create(rows)
@@ -148,6 +158,16 @@ def store_uploads(owner_id: int, uploads: Sequence[Upload], *, for_batch: bool =
         discard_files(owner_id, [row.public_id for row in rows])
         raise
     return rows
+
+
+@contextmanager
+def kept_in_memory() -> Iterator[None]:
+    """What is stored inside is kept in memory, for whoever reads it inside as well, and gone after it."""
+    token = _memory.set({})
+    try:
+        yield
+    finally:
+        _memory.reset(token)
 
 
 def keep_with_batch(batch: Batch, public_ids: Sequence[str]) -> None:
@@ -173,6 +193,8 @@ def file_content(owner_id: int, public_id: str) -> bytes:
 
     The id must be one that a submission checked. Raises :class:`FileMissing`.
     """
+    if (memory := _memory.get()) is not None and public_id in memory:
+        return memory[public_id]
     try:
         with default_storage.open(stored_path(owner_id, public_id)) as stored:
             content: bytes = stored.read()

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from django.conf import settings
 from django.db import connection, transaction
 
+from batches import budgets
 from batches.accounts import known_provider
 from batches.economy.waits import COMPANY_SECONDS, scaled
 from batches.models import Lease, ProviderBatch
@@ -18,13 +19,16 @@ NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 """When such a lease expires."""
 HOLDER = "economy"
 """Who has such a lease: no worker, so that no message is sent for it."""
-AT_ONCE = 20
-"""Provider batches made by one call: the dispatcher has other duties."""
+ITEMS_AT_ONCE = 5_000
+"""One call stops once it has gathered so many: the dispatcher has other duties."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A running economy batch. ``collecting``: whether answers are being read from which items may come back."""
+    """A running economy batch. ``collecting``: whether answers are being read from which items may come back.
+
+    ``fitted``: as many lines as went into the last provider batch that was too small for all of its items.
+    """
 
     id: int
     channel: str
@@ -33,6 +37,7 @@ class Candidate:
     loaded: bool
     collecting: bool
     first_tries: bool
+    fitted: int | None
 
     @property
     def lines(self) -> int:
@@ -41,6 +46,8 @@ class Candidate:
         provider = known_provider(self.provider)
         if provider is not None and answers_batches(provider):
             most = min(most, provider.batch_limits.lines)
+        if self.fitted is not None:
+            most = min(most, 2 * self.fitted)
         return max(1, min(most, max(settings.ECONOMY_LEAST_LINES, self.total // 10)))
 
 
@@ -48,7 +55,9 @@ _CANDIDATES = """
     SELECT batch.id, batch.channel, batch.provider, batch.total, batch.loaded_at IS NOT NULL,
            EXISTS (SELECT FROM batches_providerbatch AS waiting
                     WHERE waiting.batch_id = batch.id AND waiting.step = 'collecting'),
-           batch.economy_retries = 'fast'
+           batch.economy_retries = 'fast',
+           (SELECT size FROM batches_providerbatch AS cut
+             WHERE cut.batch_id = batch.id AND cut.remote ? 'cut' ORDER BY cut.id DESC LIMIT 1)
       FROM batches_batch AS batch
      WHERE batch.settled_at IS NULL AND batch.status = 'running' AND batch.mode = 'economy'
        AND batch.fast_since IS NULL AND batch.deleted_at IS NULL
@@ -75,15 +84,15 @@ _HOLD = "UPDATE batches_item SET status = 'running', lease_id = %s WHERE id = AN
 
 
 def gather() -> int:
-    """Make provider batches of what is due; returns how many. A kill leaves all of one or nothing."""
+    """Make provider batches of what is due; returns how many items. A kill leaves all of one or nothing."""
     with connection.cursor() as cursor:
         cursor.execute(_CANDIDATES)
         candidates = [Candidate(*row) for row in cursor.fetchall()]
-    made = 0
+    gathered = 0
     for candidate in candidates:
-        while made < AT_ONCE and _is_time(candidate) and _make(candidate):
-            made += 1
-    return made
+        while gathered < ITEMS_AT_ONCE and _is_time(candidate) and (number := _make(candidate)):
+            gathered += number
+    return gathered
 
 
 def _is_time(candidate: Candidate) -> bool:
@@ -99,12 +108,13 @@ def _is_time(candidate: Candidate) -> bool:
 
 
 @transaction.atomic
-def _make(candidate: Candidate) -> bool:
+def _make(candidate: Candidate) -> int:
+    affordable = budgets.rooms().get(candidate.id, candidate.lines)
     with connection.cursor() as cursor:
-        cursor.execute(_TAKE, [candidate.id, candidate.first_tries, candidate.lines])
+        cursor.execute(_TAKE, [candidate.id, candidate.first_tries, min(candidate.lines, affordable)])
         item_ids = [row[0] for row in cursor.fetchall()]
         if not item_ids:
-            return False
+            return 0
         lease = Lease.objects.create(
             batch_id=candidate.id,
             lane=ECONOMY_LANE,
@@ -120,4 +130,4 @@ def _make(candidate: Candidate) -> bool:
     ProviderBatch.objects.create(
         batch_id=candidate.id, provider=candidate.provider, lease_id=lease.pk, size=len(item_ids)
     )
-    return True
+    return len(item_ids)

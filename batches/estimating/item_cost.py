@@ -9,6 +9,7 @@ from batches.models import Batch
 from batches.operations.base import get_operation
 from batches.options import NewBatch, NewItem
 from batches.problems import InvalidInput, Problem
+from batches.states import ECONOMY
 from providers.prices import cost_at, prices_of
 from providers.registry import get_provider
 
@@ -19,7 +20,8 @@ LOOKED_AT = 20
 def item_cost_of_new(owner_id: int, new: NewBatch) -> Decimal:
     """Of a batch that is about to be submitted. Raises :class:`InvalidInput` where its provider has no prices."""
     _refuse_without_prices(new.provider)
-    return _cost(new.provider, sample(owner_id, new, get_provider(new.provider), most=LOOKED_AT))
+    found = sample(owner_id, new, get_provider(new.provider), most=LOOKED_AT)
+    return _cost(new.provider, found, economy=new.mode.name == ECONOMY)
 
 
 def item_cost_of(batch: Batch) -> Decimal:
@@ -28,11 +30,11 @@ def item_cost_of(batch: Batch) -> Decimal:
     items = [NewItem(item.key, item.input) for item in batch.items.order_by("position")[:LOOKED_AT]]
     operation = get_operation(batch.operation)
     found = sample_of(operation, get_provider(batch.provider), batch.owner_id, batch.parameters, items)
-    return _cost(batch.provider, found)
+    return _cost(batch.provider, found, economy=batch.mode == ECONOMY and batch.fast_since is None)
 
 
-def _cost(alias: str, found: Sample) -> Decimal:
-    return cost_at(alias, found.most.used(highest=True)) or Decimal(0)
+def _cost(alias: str, found: Sample, *, economy: bool) -> Decimal:
+    return cost_at(alias, found.most.used(highest=True, economy=economy)) or Decimal(0)
 
 
 def _refuse_without_prices(alias: str) -> None:

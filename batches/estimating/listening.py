@@ -36,7 +36,7 @@ class _Listener:
         raise Heard(of_picture(request))
 
     def send(self, message: TextMessage) -> NoReturn:
-        raise Heard(of_message(message))
+        raise Heard(of_message(message.body))
 
 
 def workload_of(

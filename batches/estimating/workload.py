@@ -6,11 +6,12 @@ how many they were. So what is given are spans; the cost of the higher end is wh
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from providers.base import ChatRequest, Image, ImageRequest, TextMessage
+from providers.base import ChatRequest, Image, ImageRequest
 from providers.prices import (
     ECONOMY_INPUT_TOKENS,
     ECONOMY_OUTPUT_TOKENS,
@@ -150,7 +151,26 @@ def of_picture(request: ImageRequest) -> Workload:
     return Workload(calls=ONE, input_tokens=of_texts(request.prompt), output_tokens=Span(low, high))
 
 
-def of_message(message: TextMessage) -> Workload:
+def of_long_text(request: ChatRequest, fewest: int, most: int, part: int, *, combines: bool) -> Workload:
+    """A question about a text of so many characters, asked about each part of it; ``combines``: and about the answers.
+
+    ``request`` is the question without the text.
+    """
+    asked = of_question(request)
+    parts = Span(max(1, -(-fewest // part)), max(1, -(-most // part)))
+    answers = parts.high * asked.output_tokens.high if combines and parts.high > 1 else 0
+    again = -(-answers * MOST_LETTERS_PER_TOKEN // part)
+    calls = Span(parts.low + (combines and parts.low > 1), parts.high + again)
+    return Workload(
+        calls=calls,
+        input_tokens=of_characters(fewest, most + answers * FEWEST_BYTES_PER_TOKEN)
+        + Span(asked.input_tokens.low * calls.low, asked.input_tokens.high * calls.high),
+        output_tokens=Span(asked.output_tokens.low * calls.low, asked.output_tokens.high * calls.high),
+    )
+
+
+@functools.lru_cache(maxsize=4096)
+def of_message(body: str) -> Workload:
     """One text message: exact."""
-    number = segments(message.body).number
+    number = segments(body).number
     return Workload(calls=ONE, segments=Span(number, number))

@@ -9,6 +9,7 @@ import orjson
 from django.conf import settings
 from django.db.models import Count, Max
 
+from batches.estimating.workload import Span, Workload, of_question
 from batches.files import LINES_TYPE, FileMissing, file_content, find_file
 from batches.loading import check_source
 from batches.models import Batch
@@ -46,6 +47,10 @@ TIMEOUT_MS = 120_000
 LONGEST_WISH = 5_000
 MOST_INLINE_MESSAGES = 200
 """Messages whose analysis stands in the item's result; more of them are a file of the batch."""
+TOKENS_PER_MESSAGE = (15, 40)
+"""Of what is said about a message."""
+LONGEST_SUMMARY = 1_000
+"""Characters of a summary of a part, as a rule."""
 SOURCES = ("filters", "conversations", "conversationsFile")
 _MISSING = Rejected(Fault(ErrorCategory.NOT_FOUND, "record_missing", "The record is not there any more."))
 _EMPTY = Rejected(Fault(ErrorCategory.CONTENT, "no_messages", "The record holds no messages."))
@@ -157,6 +162,21 @@ class AnalyzeConversations(Operation):
         items = [NewItem(public_id, {"recordId": public_id}) for _, public_id in rows]
         return ItemPage(items, {**cursor, "after": rows[-1][0]} if len(rows) == most else None)
 
+    def workload(self, attempt: Attempt) -> Workload | None:
+        """A question about each part of the conversation, and one about all of them where there are several."""
+        found = _conversation(attempt)
+        if found is None or not found[1] or not attempt.parameters["analyze"]:
+            return Workload()
+        (title, messages), wish = found, attempt.parameters["question"]
+        parts = parts_of(messages)
+        work = Workload(output_tokens=Span(*(len(messages) * tokens for tokens in TOKENS_PER_MESSAGE)))
+        for number in range(len(parts)):
+            work += of_question(_request(attempt, part_question(title, parts, number, wish), PART_SCHEMA))
+        if len(parts) > 1:
+            summaries = [{"summary": " " * LONGEST_SUMMARY}] * len(parts)
+            work += of_question(_request(attempt, whole_question(summaries, wish), WHOLE_SCHEMA))
+        return work
+
     def run(self, attempt: Attempt) -> Outcome:
         """Make the next call that the conversation needs; one that needs more of them comes back."""
         found = _conversation(attempt)
@@ -254,7 +274,11 @@ def _analyze(attempt: Attempt, title: str, messages: list[Message], about: dict[
 
 
 def _ask(attempt: Attempt, prompt: str, schema: Mapping[str, Any]) -> dict[str, Any] | None:
-    request = ChatRequest(
+    return read_answer(attempt.ask(_request(attempt, prompt, schema)).text, schema)
+
+
+def _request(attempt: Attempt, prompt: str, schema: Mapping[str, Any]) -> ChatRequest:
+    return ChatRequest(
         prompt=prompt,
         system_prompt=SYSTEM_PROMPT,
         schema=schema,
@@ -262,7 +286,6 @@ def _ask(attempt: Attempt, prompt: str, schema: Mapping[str, Any]) -> dict[str, 
         reference=attempt.reference,
         timeout_seconds=attempt.timeout_seconds,
     )
-    return read_answer(attempt.ask(request).text, schema)
 
 
 def _with_messages(attempt: Attempt, analysis: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.db import connection
 
+from batches.estimating.workload import Workload, of_question
 from batches.operations.annotation_answer import ANSWER_SCHEMA, SCHEMA_NAME, read_annotation
 from batches.operations.annotation_writing import WRITTEN, write_patiently
 from batches.operations.base import Attempt, Operation
@@ -108,6 +109,12 @@ class Annotate(Operation):
         rows = list(records.values_list("pk", "public_id")[:most])
         items = [NewItem(public_id, {}) for _, public_id in rows]
         return ItemPage(items, {**cursor, "after": rows[-1][0]} if len(rows) == most else None)
+
+    def workload(self, attempt: Attempt) -> Workload | None:
+        """One question about the record, where there is something to ask about."""
+        record = _record(attempt)
+        document = Document.of(record) if record else None
+        return of_question(_request(attempt, document)) if document and document.text else Workload()
 
     @without_database_later
     def run(self, attempt: Attempt) -> Outcome:

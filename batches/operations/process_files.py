@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 
+from batches.estimating.workload import Workload, of_long_text, of_question
 from batches.extraction.formats import Extracted, quickly_read
 from batches.extraction.problems import Unreadable
 from batches.extraction.readers import ReaderLost, ReadersBusy, readers
@@ -98,6 +99,18 @@ class ProcessFiles(Operation):
             mode=mode,
             warnings=fields.warnings,
         )
+
+    def workload(self, attempt: Attempt) -> Workload | None:
+        """By the file's size: a text has as many characters at most, a document that has to be read may have any."""
+        if attempt.parameters["instruction"] == THUMBNAIL or attempt.input["size"] > settings.MAX_FILE_BYTES:
+            return Workload()
+        if attempt.input["mediaType"] in IMAGE_TYPES.values():
+            image = Image(data=b"", media_type=attempt.input["mediaType"])
+            return of_question(_request(attempt, _instruction(attempt), (image,)))
+        size = attempt.input["size"]
+        fewest = size // 2 if attempt.input["mediaType"].startswith("text/") else 0
+        combines = attempt.parameters["instruction"] != "rewrite"
+        return of_long_text(_request(attempt, _instruction(attempt)), fewest, size, LONGEST_PART, combines=combines)
 
     def run(self, attempt: Attempt) -> Outcome:
         """Make the next call that the file needs; a file that needs more of them comes back."""
@@ -211,14 +224,17 @@ def _instruction(attempt: Attempt) -> str:
 
 
 def _ask(attempt: Attempt, prompt: str, images: tuple[Image, ...] = ()) -> str:
-    request = ChatRequest(
+    return attempt.ask(_request(attempt, prompt, images)).text
+
+
+def _request(attempt: Attempt, prompt: str, images: tuple[Image, ...] = ()) -> ChatRequest:
+    return ChatRequest(
         prompt=prompt,
         system_prompt=SYSTEM_PROMPT,
         images=images,
         reference=attempt.reference,
         timeout_seconds=attempt.timeout_seconds,
     )
-    return attempt.ask(request).text
 
 
 def _about(attempt: Attempt) -> dict[str, Any]:

@@ -123,6 +123,7 @@ CREATE: Schema = {
     },
     "description": "Beside these, the operation's own fields: see GET /api/operations. Others are refused by name.",
 }
+ANY_CREATE: Schema = {"anyOf": [CREATE, PHOTOS, SMS]}
 CLEANUP = body([], daysToKeep={"type": "integer", "minimum": 0, "maximum": 36_500})
 CHANGES: Schema = body(
     [],

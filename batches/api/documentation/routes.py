@@ -148,6 +148,34 @@ ANALYTICS = {
     "slotSeconds": 10,
     "timeline": [{"at": AT, "finished": 45}],
 }
+SPAN = {"low": 1000, "high": 1400}
+PRICE = {"low": "0.210000", "high": "1.900000"}
+IN_MODE = {
+    "cost": Maybe(PRICE),
+    "charge": Maybe(PRICE),
+    "duration": {"low": 20.5, "high": 94.0, "decidedBy": "rate_limit"},
+}
+ESTIMATE = {
+    "operation": "rate_photos",
+    "mode": "fast",
+    "provider": Maybe("openai-gpt-5"),
+    "model": Maybe("gpt-5"),
+    "usesSandbox": False,
+    "items": 1000,
+    "calls": SPAN,
+    "tokens": Maybe({"input": SPAN, "output": SPAN}),
+    "segments": Maybe(1204),
+    "currency": Maybe("USD"),
+    "pricesAsOf": Maybe("2026-11-21"),
+    **IN_MODE,
+    "modes": {"fast": IN_MODE, "economy": Maybe(IN_MODE)},
+    "maxCost": Maybe("25.000000"),
+    "withinMaxCost": Maybe(True),
+    "refusedItems": 1,
+    "refused": [{"path": "recipients.7.phoneNumber", "message": "Is required.", "code": "required"}],
+    "basedOn": {"items": 100, "unknownItems": 0, "earlierCalls": 1200},
+    "warnings": ["The number of recipients.2 is given again at 5; each of them gets a message."],
+}
 FILE = {
     "fileId": "file_0123456789abcdef0123456789abcdef",
     "name": "photo1.jpg",
@@ -180,6 +208,7 @@ PHOTO_STATUS = {
     "spent": "1.765125",
     "maxCost": Maybe("25.000000"),
     "heldFor": Maybe("budget"),
+    "unavailable": Maybe(UNAVAILABLE),
     "createdAt": "2025-11-18T10:30:00.000Z",
     "startedAt": Maybe("2025-11-18T10:30:01.000Z"),
     "completedAt": Maybe("2025-11-18T10:45:23.000Z"),
@@ -208,7 +237,6 @@ PHOTO_RESULTS = {
 }
 ITEM = {
     "id": "img1",
-    "unavailable": Maybe(UNAVAILABLE),
     "position": 0,
     "status": "succeeded",
     "attempts": 1,
@@ -320,6 +348,16 @@ DESCRIPTIONS: dict[str, Description] = {
             200: {"success": True, "byCategory": [{"category": "timeout", "count": 3}], "errors": [ERROR], **PAGE}
         },
         details="Errors of a photo that may still be retried are shown to staff alone.",
+    ),
+    "POST /api/batch/estimate": Description(
+        summary="What a batch would do and cost, before it is",
+        tag=BATCHES,
+        body=bodies.ANY_CREATE,
+        body_example=bodies.document_001(),
+        answers={200: {"success": True, "estimate": ESTIMATE}},
+        statuses=(400, 429),
+        details="The body of any create; with `operation` where it is none of documents 001 and 002. Nothing is stored"
+        " and nobody is called. Items that would be refused are left out, and named in `refused`.",
     ),
     "POST /api/batch/create": Description(
         summary="Create a batch of any operation",
