@@ -236,6 +236,7 @@ class Sandbox:
                 await _answer(send, Answer.of(200, self._stalls.as_list()))
             case "DELETE", "/_sandbox/log":
                 self.journal = Journal()
+                await self._people.forget()
                 await _answer(send, Answer(204, b""))
             case "GET", "/_sandbox/batches":
                 await _answer(send, Answer.of(200, self._house.as_list()))

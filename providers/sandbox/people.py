@@ -27,6 +27,10 @@ class People:
         self._receipts = receipts
         self._numbers = numbers
 
+    async def forget(self) -> None:
+        """Nobody hears of the messages there were any more."""
+        await self._receipts.forget()
+
     async def write(self, body: bytes) -> Answer:
         """Post it, signed; tells how that was answered, 0 where it was not."""
         try:

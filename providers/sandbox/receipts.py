@@ -137,6 +137,7 @@ class Receipts:
         self.settings = settings
         self._places = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[int]] = set()
+        self._waiting: set[asyncio.TimerHandle] = set()
 
     async def tell(self, fate: Fate, receipt: Callable[[str], Post]) -> None:
         """Tell, in time, what becomes of a message; ``receipt`` makes the request that says so of a state."""
@@ -152,12 +153,23 @@ class Receipts:
             del moments[0]
         for after, state in moments:
             post = receipt(state).forged() if fate.fault == "forged" else receipt(state)
-            asyncio.get_running_loop().call_later(after, self._start, post)
+            self._post_later(after, post)
 
-    def _start(self, post: Post) -> None:
+    def _post_later(self, after: float, post: Post) -> None:
+        handle = asyncio.get_running_loop().call_later(after, lambda: self._start(post, handle))
+        self._waiting.add(handle)
+
+    def _start(self, post: Post, handle: asyncio.TimerHandle) -> None:
+        self._waiting.discard(handle)
         task = asyncio.ensure_future(self.post(post))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def forget(self) -> None:
+        """Tell nothing more of the messages there were; returns when what is being told was heard."""
+        while self._waiting:
+            self._waiting.pop().cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def post(self, post: Post) -> int:
         """Post it; returns the status of the answer, 0 where there was none."""
