@@ -6,16 +6,25 @@ from django.db import connection
 
 from batches.economy.waits import RING_AGAIN_SECONDS, scaled
 
-AT_ONCE = 50
+STEPS_AT_ONCE = 4
+"""Steps that one worker process takes at a time: each may write, send or read large files beside everybody's calls."""
+WORKER_SEEN_SECONDS = 10
 
-_RING = """
+_RING = f"""
     WITH due AS (
         SELECT waiting.id FROM batches_providerbatch AS waiting
           JOIN batches_batch AS batch ON batch.id = waiting.batch_id
          WHERE waiting.step <> 'done' AND waiting.due_at <= clock_timestamp()
            AND (waiting.step_claim IS NULL OR waiting.claimed_until < clock_timestamp())
            AND NOT (waiting.step = 'gathered' AND batch.status = 'paused')
-         ORDER BY waiting.due_at, waiting.id LIMIT %s FOR UPDATE OF waiting SKIP LOCKED
+         ORDER BY waiting.due_at, waiting.id
+         LIMIT GREATEST(0, (
+               SELECT {STEPS_AT_ONCE} * count(*) FROM batches_worker
+                WHERE role = 'worker' AND seen_at > now() - interval '{WORKER_SEEN_SECONDS} seconds'
+             ) - (
+               SELECT count(*) FROM batches_providerbatch AS busy
+                WHERE busy.step <> 'done' AND busy.step_claim IS NOT NULL AND busy.claimed_until > clock_timestamp()))
+           FOR UPDATE OF waiting SKIP LOCKED
     )
     UPDATE batches_providerbatch AS waiting
        SET due_at = clock_timestamp() + %s * interval '1 second', claimed_until = NULL, step_claim = NULL,
@@ -26,9 +35,9 @@ _RING = """
 
 
 def ring() -> list[int]:
-    """Those whose next step is due, and those whose worker died at it."""
+    """Those whose next step is due, and those whose worker died at it; no more than the workers have room for."""
     with connection.cursor() as cursor:
-        cursor.execute(_RING, [AT_ONCE, scaled(RING_AGAIN_SECONDS)])
+        cursor.execute(_RING, [scaled(RING_AGAIN_SECONDS)])
         return [row[0] for row in cursor.fetchall()]
 
 

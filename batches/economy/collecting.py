@@ -14,6 +14,7 @@ from batches.economy.held_items import held_items, held_pages
 from batches.economy.kept_answers import KeptAnswers, keep_answers
 from batches.economy.questions import LineId, line_id
 from batches.economy.recording import change_in_economy, record
+from batches.economy.refusals import waits
 from batches.economy.remote_rows import asked_provider, remote_of
 from batches.economy.replay import KnownAnswers, replay
 from batches.economy.submitting import disown
@@ -120,14 +121,15 @@ def _read(work: Work, context: BatchContext, reading: Reading) -> None:
             changes = []
             for item_id, item in held.items():
                 work.check()
-                changes.append(_change(work, context, item, *group[item_id], kept))
+                changes.append(_change(work, context, item, group[item_id], kept))
                 gevent.sleep(0)
             record(changes)
 
 
 def _change(
-    work: Work, context: BatchContext, item: LeasedItem, name: LineId, result: LineResult, kept: KeptAnswers
+    work: Work, context: BatchContext, item: LeasedItem, line: tuple[LineId, LineResult], kept: KeptAnswers
 ) -> Change:
+    name, result = line
     if result.answer is None:
         return change_in_economy(_outcome_of_failure(work, result.error), work.row, context, item)
     outcome, used = _outcome(context, item, name, result.answer, kept)
@@ -140,7 +142,7 @@ def _outcome_of_failure(work: Work, error: ProviderError | None) -> Outcome:
         return Retry(MISSING)
     if error.category == ErrorCategory.CANCELLED and work.row.cancelling:
         return Snooze()  # it was us: nothing was spent
-    if error.category in {ErrorCategory.AUTHENTICATION, ErrorCategory.BUDGET}:
+    if error.category in {ErrorCategory.AUTHENTICATION, ErrorCategory.BUDGET} and waits(work, error):
         # True of all items alike, and mended by a person: they wait, and say why.
         work.move(**objection(error))
         return Snooze(scaled(SNOOZED_ACCOUNT_SECONDS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models.functions import Now
@@ -13,6 +14,8 @@ from batches.running.leases import LeasedItem
 from batches.states import SUSPECT_DEATHS, Step
 
 PAGE = 200
+CUT = "cut"
+"""In ``remote``: not all of its items fitted."""
 
 _COLUMNS = "SELECT id, key, input, attempts, failures, 0::float8 FROM batches_item"
 _NEXT_PAGE = f"{_COLUMNS} WHERE lease_id = %s AND status = 'running' AND id > %s ORDER BY id LIMIT %s"
@@ -32,7 +35,7 @@ def held_items(lease_id: int | None, item_ids: Iterable[int]) -> dict[int, Lease
     return {item.id: item for item in _read(_THESE, [lease_id, list(item_ids)])}
 
 
-def _read(statement: str, parameters: Sequence[object]) -> list[LeasedItem]:
+def _read(statement: str, parameters: Sequence[Any]) -> list[LeasedItem]:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         return [LeasedItem(key, name, json.loads(given), *counts) for key, name, given, *counts in cursor.fetchall()]
@@ -50,7 +53,7 @@ def give_back_from(work: Work, first_id: int) -> None:
     """What does not fit is pending again and joins the next provider batch."""
     lease_id = work.row.lease_id
     with transaction.atomic(), connection.cursor() as cursor:
-        work.move(error="", error_code="")  # only while it is ours
+        work.move(remote={**work.row.remote, CUT: True})  # only while it is ours
         cursor.execute(_LOCK, [lease_id, first_id])
         cursor.execute(_GIVE_BACK, [0, lease_id, first_id])
         cursor.execute(_SHRINK, [cursor.rowcount, cursor.rowcount, lease_id])

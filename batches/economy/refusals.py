@@ -12,7 +12,7 @@ from batches.economy.waits import until_room
 from batches.models.provider_batch import new_marker
 from batches.outcomes import Fault, Rejected
 from batches.running.context import BatchContext
-from batches.states import Step
+from batches.states import Step, WhenUnavailable
 from providers.base import ErrorCategory, ProviderError, RemoteBatch
 
 OF_THE_ACCOUNT = frozenset({ErrorCategory.AUTHENTICATION, ErrorCategory.BUDGET, ErrorCategory.NOT_FOUND})
@@ -21,9 +21,12 @@ OF_THE_ACCOUNT = frozenset({ErrorCategory.AUTHENTICATION, ErrorCategory.BUDGET, 
 REFUSED_ITEMS = "refused_items"
 
 
-def waits(error: ProviderError) -> bool:
-    """Whether the batch may be taken later as it is."""
-    return not error.permanent or error.category in OF_THE_ACCOUNT
+def waits(work: Work, error: ProviderError) -> bool:
+    """Whether the batch may be taken later as it is. Who asked to fail while the account is unavailable does not
+    wait for it."""
+    if not error.permanent:
+        return True
+    return error.category in OF_THE_ACCOUNT and work.row.batch.when_unavailable != WhenUnavailable.FAIL
 
 
 def refused(work: Work, context: BatchContext, error: ProviderError, remote: RemoteBatch | None = None) -> None:
@@ -32,7 +35,7 @@ def refused(work: Work, context: BatchContext, error: ProviderError, remote: Rem
     Then the marker is spent: a search must not find the failed one in place of the next.
     """
     failures, wait = work.row.failures + 1, 0.0
-    if waits(error):
+    if waits(work, error):
         wait = until_room(failures, error.retry_after)
     else:
         _reject(work, context, error, remote)

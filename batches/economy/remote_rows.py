@@ -9,7 +9,7 @@ from batches.models import ProviderBatch
 from batches.running.context import BatchContext
 from providers.base import BatchProvider, RemoteBatch, RemoteState
 
-OURS = frozenset({"refused_items", "foreign", "gone", "read"})
+OURS = frozenset({"cut", "refused_items", "foreign", "gone", "read"})
 """What we noted ourselves beside it."""
 
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from django.db import Error, InterfaceError, OperationalError, connection
 from gevent.lock import BoundedSemaphore
 
+from batches.economy.bell import STEPS_AT_ONCE
 from batches.economy.claims import ClaimLost, Stopping, Work, claimed
 from batches.economy.collecting import collect
 from batches.economy.polling import look
@@ -22,10 +23,6 @@ from providers.base import answers_batches
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 4
-"""Steps that one process takes at a time: each may write, send or read large files beside everybody's calls."""
-PATIENCE_SECONDS = 10.0
-
 STEPS: dict[str, Callable[[Work, BatchContext], None]] = {
     Step.GATHERED: submit,
     Step.SUBMITTING: search,
@@ -33,7 +30,7 @@ STEPS: dict[str, Callable[[Work, BatchContext], None]] = {
     Step.COLLECTING: collect,
 }
 
-_room = BoundedSemaphore(AT_ONCE)
+_room = BoundedSemaphore(STEPS_AT_ONCE)
 
 
 def never() -> bool:
@@ -44,9 +41,10 @@ def never() -> bool:
 def advance(row_id: int, stopping: Callable[[], bool] = never) -> None:
     """Take the next step of a provider batch, and those that follow from it at once.
 
-    Does nothing where another worker is at it, or where this one has enough to do: it is rung for again.
+    Does nothing where another worker is at it, or where this one has enough to do: it is rung for again. It must not
+    wait for room here: messages of leases would wait behind it.
     """
-    if not _room.acquire(timeout=PATIENCE_SECONDS):
+    if not _room.acquire(blocking=False):
         return
     try:
         with claimed(row_id, stopping) as work:

@@ -74,7 +74,7 @@ def submitted(work: Work, remote: RemoteBatch) -> None:
         due_at=Now() + timedelta(seconds=until_next_look(0.0)),
         step_claim=None,
         claimed_until=None,
-        **fields_of(remote),
+        **fields_of(remote, work.row.remote),
     )
 
 

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from batches.dispatching.settle import settle, sweep_cancelled
 from batches.economy import bell, deadline, gathering, stepping
 from batches.models import Batch, Item, ProviderBatch
+from batches.running.watch import heartbeat
 from batches.states import Step
 from tests.economy.scripted import ALIAS
 from tests.engine.ledger import new_batch
@@ -26,6 +27,7 @@ def tick() -> list[int]:
     """One round of the dispatcher, with everything due that waits; returns whom it rang for."""
     Item.objects.filter(status="pending").update(due_at=PAST)
     ProviderBatch.objects.exclude(step=Step.DONE).update(due_at=PAST)
+    heartbeat("worker-of-economy", "worker", {}, 0)
     deadline.turn_fast()
     gathering.gather()
     bell.hasten()

@@ -204,7 +204,9 @@ def test_an_answer_to_another_question_is_not_used(scripted: Remote) -> None:
 
 def test_a_bug_fails_its_item_alone() -> None:
     def act(attempt: Any) -> Outcome:
-        return ask_so_often(attempt, 1) if attempt.key != "item-1" else {}["no such thing"]  # type: ignore[return-value]
+        if attempt.key == "item-1":
+            raise KeyError("no such thing")
+        return ask_so_often(attempt, 1)
 
     Asking.act = act
     batch = drive(economy_batch(3))
@@ -216,6 +218,8 @@ def test_what_does_not_fit_joins_the_next(scripted: Remote, settings: Any, monke
     batch = drive(economy_batch(10))
     assert_counters(batch, succeeded=10)
     assert scripted.submits > 2
+    first, *later = ProviderBatch.objects.order_by("id").values_list("size", flat=True)
+    assert all(size <= 2 * first for size in later)  # no more is gathered than is likely to fit
     assert_no_lease()
 
 

@@ -192,6 +192,15 @@ def test_what_a_person_or_time_mends_keeps_the_items_waiting(scripted: Remote, c
     assert_counters(drive(batch), succeeded=3)
 
 
+def test_who_asked_to_fail_while_the_account_is_unavailable_does_not_wait(scripted: Remote) -> None:
+    def refuse() -> None:
+        raise failure("invalid_api_key", ErrorCategory.AUTHENTICATION, permanent=True, surely_not_sent=True)
+
+    scripted.on_submit = refuse
+    batch = drive(economy_batch(3, when_unavailable="fail"))
+    assert set(Item.objects.filter(batch=batch).values_list("status", "error_code")) == {("failed", "invalid_api_key")}
+
+
 def test_it_waits_longer_from_refusal_to_refusal(scripted: Remote) -> None:
     def refuse() -> None:
         raise failure("no_room", ErrorCategory.RATE_LIMIT, surely_not_sent=True)
@@ -242,7 +251,7 @@ def test_a_worker_that_dies_while_lines_are_refused_refuses_no_others(
             "refused_lines": {"1": "odd", "2": "odd"}
         }
 
-    original = refusals.record
+    original = recording.record
 
     def record_and_die(changes: Any) -> None:
         monkeypatch.setattr(refusals, "record", original)
