@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-PIECE = 256 * 1024
+PIECE = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,8 @@ from providers.http.verdicts import Refine, classify, retry_after
 Body = bytes | Iterable[bytes]
 """What is sent after the head: at once, or piece by piece."""
 CONNECT_SECONDS = 10.0
+# TLS waits so long for each of its records: without this a reader slow enough could stretch a deadline many times.
+MOST_SECONDS_A_PIECE = 60.0
 CHUNK = 65536
 
 
@@ -184,7 +186,7 @@ def _converse(connection: socket.socket, head: bytes, body: Body, deadline: floa
         else:
             connection.sendall(head)
             for piece in body:
-                connection.settimeout(_remaining(deadline))
+                connection.settimeout(min(MOST_SECONDS_A_PIECE, _remaining(deadline)))
                 connection.sendall(piece)
     answer = Answer()
     while not answer.complete:

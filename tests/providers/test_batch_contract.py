@@ -128,7 +128,7 @@ def test_its_progress_only_grows(adapter: type[BatchAdapter], sandbox: SandboxSe
 
 @every_adapter
 def test_what_becomes_of_lines(adapter: type[BatchAdapter], sandbox: SandboxServer, tmp_path: Path) -> None:
-    faults = ("failed", "refused", "expired", "missing", "twice", "unknown", "broken")
+    faults: tuple[str, ...] = ("failed", "refused", "expired", "missing", "twice", "unknown", "broken")
     if adapter is Gemini:
         faults = tuple(fault for fault in faults if fault != "expired")  # nothing comes of one that expired
     sandbox.configure(batches={"seconds": 0.3, "line_faults": dict.fromkeys(faults, 0.1)})

@@ -44,8 +44,8 @@ BATCH_PATHS = {
     Anthropic: "/v1/messages/batches/b1",
     Gemini: "/batches/b1",
 }
-LISTS = {**dict.fromkeys(PATHS, "/batches"), Anthropic: "/v1/messages/batches"}
-IDS = {**dict.fromkeys(PATHS, "b1"), Gemini: "batches/b1"}
+LISTS: dict[type[BatchAdapter], str] = {**dict.fromkeys(PATHS, "/batches"), Anthropic: "/v1/messages/batches"}
+IDS: dict[type[BatchAdapter], str] = {**dict.fromkeys(PATHS, "b1"), Gemini: "batches/b1"}
 
 
 def looked(adapter: type[BatchAdapter], server: Recorded, body: Any) -> RemoteBatch:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -65,7 +67,7 @@ class GenerateContentBatches(BatchSurface):
 
     def __init__(self, *options: Any) -> None:
         super().__init__(*options)
-        self._uploads: dict[str, str] = {}
+        self._uploads: dict[str, Path] = {}
 
     def routes(self) -> list[Route]:
         batch = r"^/v1\w*/(batches/[\w-]+)"
@@ -79,6 +81,10 @@ class GenerateContentBatches(BatchSurface):
             Route("POST", f"{batch}:cancel", self.cancel),
         ]
 
+    def may_enter(self, request: Request) -> bool:
+        """The address that an upload was given is its key."""
+        return super().may_enter(request) or request.query.get("upload_id") in self._uploads
+
     def marker(self, request: Request) -> str | None:
         try:
             name = json_of(request)["batch"].get("displayName")
@@ -89,27 +95,29 @@ class GenerateContentBatches(BatchSurface):
     # --- Files ------------------------------------------------------------------------------------
 
     async def upload(self, request: Request, match: re.Match[str]) -> Answer:
-        """The start answers with an address; what is sent there is the file."""
+        """The start answers with an address; what is sent there, in one piece or several, is the file."""
         command = request.header(b"x-goog-upload-command") or ""
-        upload_id = request.query.get("upload_id")
         if command == "start":
             return self._begin(request)
-        if upload_id not in self._uploads or command != "upload, finalize" or request.upload is None:
-            return self.chat.refuse(400, None, "There is no such upload.")
-        del self._uploads[upload_id]
-        target = self.house.files.place()
-        request.upload.rename(target)
+        target = self._uploads.get(request.query.get("upload_id", ""))
+        size = 0 if target is None or not target.exists() else target.stat().st_size
+        if target is None or request.upload is None or request.header(b"x-goog-upload-offset") != str(size):
+            return self.chat.refuse(400, None, "There is no such upload, or it is not as far.")
+        _append(request.upload, target)
+        if "finalize" not in command:
+            return Answer(200, b"", ((b"x-goog-upload-status", b"active"),))
+        del self._uploads[request.query["upload_id"]]
         name = f"files/{new_id('')}"
         stored = self.house.files.keep(target, file_id=name, alias=request.alias, name="", purpose="batch")
         uri = f"https://generativelanguage.googleapis.com/v1beta/{name}"
         file = {"name": name, "uri": uri, "sizeBytes": str(stored.size), "state": "ACTIVE"}
-        return Answer.of(200, {"file": file})
+        return Answer.of(200, {"file": file}, (b"x-goog-upload-status", b"final"))
 
     def _begin(self, request: Request) -> Answer:
         upload_id = new_id("upload-")
-        self._uploads[upload_id] = request.alias
+        self._uploads[upload_id] = self.house.files.place()
         if len(self._uploads) > MOST_UPLOADS:
-            del self._uploads[next(iter(self._uploads))]
+            self._uploads.pop(next(iter(self._uploads))).unlink(missing_ok=True)
         host = request.header(b"host") or ""
         url = f"http://{host}/{request.alias}{request.path}?upload_id={upload_id}&upload_protocol=resumable"
         headers = ((b"x-goog-upload-url", url.encode()), (b"x-goog-upload-status", b"active"))
@@ -217,6 +225,14 @@ class GenerateContentBatches(BatchSurface):
         work.stop()
         del self.house.works[work.id]
         return Answer.of(200, {})
+
+
+def _append(piece: Path, target: Path) -> None:
+    if not target.exists():
+        piece.rename(target)
+        return
+    with piece.open("rb") as source, target.open("ab") as file:
+        shutil.copyfileobj(source, file)
 
 
 def _inlined(result: dict[str, Any]) -> dict[str, Any]:

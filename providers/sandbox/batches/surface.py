@@ -80,7 +80,7 @@ class BatchSurface:
 
     def read(self, request: Request) -> Call:
         call = Call(acts=request.method != "GET")
-        if not self.chat.has_key(request):
+        if not self.may_enter(request):
             call.refusal = self.chat.refuse(401, "invalid_api_key", "You didn't provide an API key.")
             return call
         for route, pattern in self._routes:
@@ -92,6 +92,10 @@ class BatchSurface:
                 return call
         call.refusal = self.chat.refuse(404, "not_found", "There is nothing at this path.")
         return call
+
+    def may_enter(self, request: Request) -> bool:
+        """Whether a key came along."""
+        return self.chat.has_key(request)
 
     async def act(self, call: Call) -> Answer:
         answer: Answer = await call.work()
