@@ -105,6 +105,15 @@ def test_the_options_of_the_document(client: Client) -> None:
     assert (batch.priority, batch.notify_on_complete) == ("high", True)
 
 
+def test_what_the_environment_sets_holds_where_a_request_says_nothing(client: Client, settings: Any) -> None:
+    defaults = (settings.BATCH_DEFAULT_SIZE, settings.BATCH_MAX_RETRIES, settings.BATCH_TIMEOUT_MS)
+    assert (*defaults, settings.BATCH_RETENTION_DAYS) == (50, 3, 30000, 30)  # the document's
+    settings.BATCH_DEFAULT_SIZE, settings.BATCH_MAX_RETRIES, settings.BATCH_TIMEOUT_MS = 7, 2, 1500
+    assert create(client, operation="annotate").status_code == 202
+    batch = Batch.objects.get()
+    assert (batch.concurrency, batch.max_retries, batch.timeout_ms) == (7, 2, 1500)
+
+
 def test_photos_and_messages_are_operations_as_well(client: Client) -> None:
     photos = {"shootId": "shoot", "images": [{"id": "1", "url": "https://example.com/1.jpg"}]}
     assert create(client, operation="rate_photos", **photos).status_code == 202
