@@ -114,6 +114,10 @@ def _at_the_provider(batch: Batch) -> Iterator[Holdup]:
         since = f" since {away['since']:%H:%M} UTC" if away["since"] else ""
         words = f"{away['items']:,} items wait at the provider{since}. Economy mode takes up to a day."
         yield Holdup("at_provider", words)
+    troubled = ProviderBatch.objects.filter(batch=batch).exclude(step=Step.DONE).exclude(error_code="")
+    for code, due_at in troubled.order_by("due_at").values_list("error_code", "due_at")[:1]:
+        words = f"A step at the provider did not work ({code.replace('_', ' ')}). It is tried again; nothing is lost."
+        yield Holdup("provider_step", words, due_at)
 
 
 def _limits(batch: Batch, per_second: float | None) -> Iterator[Holdup]:

@@ -107,6 +107,16 @@ def test_items_at_the_provider_are_counted(alice: User, processes: None) -> None
     assert holdup.words.startswith("1,000 items wait at the provider since")
 
 
+def test_what_its_provider_refuses_is_named_with_the_next_try(alice: User, processes: None) -> None:
+    batch = make_batch(alice, mode="economy")
+    later = timezone.now() + timedelta(minutes=5)
+    for step, code in (("gathered", "insufficient_quota"), ("done", "old")):
+        ProviderBatch.objects.create(batch=batch, provider="p", step=step, size=5, error_code=code, due_at=later)
+    (holdup,) = holdups(batch)
+    assert (holdup.code, holdup.until) == ("provider_step", later)
+    assert "(insufficient quota)" in holdup.words
+
+
 def test_a_limit_is_named_where_it_is_reached(alice: User, processes: None) -> None:
     batch = make_batch(alice, rate_limit=60)
     assert codes(batch) == codes(batch, per_second=0.5) == []

@@ -93,3 +93,9 @@ def test_the_sample_spends_nobodys_money(alice: User, manage: Manage, monkeypatc
     assert run.code == 1
     assert "a key is set for openai-gpt-5" in run.output
     assert not Batch.objects.exists()
+
+
+def test_it_takes_the_cheaper_way(folder: Path, manage: Manage) -> None:
+    run = manage("rate_photos", folder, "--no-wait", "--economy")
+    assert run.code == 0, run.output
+    assert Batch.objects.get().mode == "economy"
