@@ -39,6 +39,7 @@ def visualization(batch: Batch) -> dict[str, Any]:
     figures = Figures.of(batch)
     failures = figures.failures()
     failed = sum(count for _, count in failures)
+    until = batch.settled_at or timezone.now()  # the last stretch may not be over
     return {
         "batchId": batch.public_id,
         "overview": {
@@ -71,7 +72,7 @@ def visualization(batch: Batch) -> dict[str, Any]:
         },
         "timeline": [
             {
-                "at": instant(datetime.fromtimestamp(second, UTC)),
+                "at": instant(min(datetime.fromtimestamp(second, UTC), until)),
                 "processed": finished,
                 "progress": min(100, 100 * finished // batch.total) if batch.total else 100,
             }

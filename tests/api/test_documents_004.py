@@ -19,6 +19,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from batches import retention, services, usage
+from batches.api.shapes import instant
 from batches.figures import Figures
 from batches.histogram import duration_bucket, percentile
 from batches.models import AuditEntry, Batch, BatchHistogram, Item, ItemError, Usage
@@ -311,6 +312,20 @@ def test_the_timeline_is_of_progress(client: Client, submit: Submit) -> None:
     assert [(point["processed"], point["progress"]) for point in timeline] == [(3, 30), (7, 70), (10, 100)]
     assert timeline[0]["at"] == "2025-10-09T08:53:30.000Z"
     assert timeline == sorted(timeline, key=lambda point: point["at"])
+
+
+def test_the_timeline_ends_with_the_batch_or_now(client: Client, submit: Submit) -> None:
+    """Not with the ten seconds that are being counted."""
+    over, running = submit(count=10), submit(count=10)
+    for batch in (over, running):
+        count(batch, "finished", int(timezone.now().timestamp()) // 10 + 3, 4)
+    settle(over)
+    over.refresh_from_db()
+    shown = [
+        client.get(f"/api/batch/{batch.public_id}/viz").json()["visualization"]["timeline"] for batch in (over, running)
+    ]
+    assert shown[0][-1]["at"] == instant(over.settled_at)
+    assert shown[1][-1]["at"] <= str(instant(timezone.now()))
 
 
 def test_a_long_timeline_has_few_points_and_ends_at_the_end(submit: Submit) -> None:
