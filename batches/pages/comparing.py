@@ -26,7 +26,7 @@ from batches.templatetags.humane import duration, grouped, milliseconds, money, 
 SUGGESTED = 100
 ITEMS_PER_PAGE = 50
 MOST_MATCHED = 100_000
-"""Items of a batch among which ids are looked for wherever they stand; beyond, at the same place only."""
+"""Items of a batch among which ids are looked for wherever they stand; beyond, on the same page only."""
 NEARLY = 0.005
 """Figures that are closer to each other than this share are the same to people."""
 
@@ -165,10 +165,10 @@ def _better(left: float | Decimal | None, right: float | Decimal | None, sign: i
 
 
 def _pairs(request: HttpRequest, left: Batch, right: Batch, items: list[Item]) -> list[Pair]:
-    partners = _partners(right, items)
+    found = partners(right, items)
     pairs = []
     for item in items:
-        partner = partners.get(item.key)
+        partner = found.get(item.key)
         row = item_row(left, item, request.user)
         if partner is None:
             pairs.append(Pair(row, None))
@@ -177,7 +177,7 @@ def _pairs(request: HttpRequest, left: Batch, right: Batch, items: list[Item]) -
     return pairs
 
 
-def _partners(right: Batch, items: list[Item]) -> Mapping[str, Item]:
+def partners(right: Batch, items: list[Item]) -> Mapping[str, Item]:
     """The right batch's items by id: most stand at the same place, which an index finds."""
     wanted = {item.key for item in items}
     there = Item.objects.filter(batch=right)

@@ -7,9 +7,9 @@ there when it is asked to.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from django.db.models import QuerySet
@@ -74,8 +74,8 @@ def _forward(items: QuerySet[Item], start: int, total: int, number: int, *, dire
     if direct:
         return list(items.filter(position__gte=start).order_by("position")[:number]), total
     rows: list[Item] = []
-    end = time.monotonic() + SEARCH_SECONDS
-    while start < total and len(rows) < number and time.monotonic() < end:
+    end = monotonic() + SEARCH_SECONDS
+    while start < total and len(rows) < number and monotonic() < end:
         stretch = items.filter(position__gte=start, position__lt=start + STRETCH).order_by("position")
         rows += stretch[: number - len(rows)]
         start += STRETCH
@@ -87,8 +87,8 @@ def _backward(items: QuerySet[Item], before: int, number: int, *, direct: bool) 
     if direct:
         return list(items.filter(position__lt=before).order_by("-position")[:number]), 0
     rows: list[Item] = []
-    end = time.monotonic() + SEARCH_SECONDS
-    while before > 0 and len(rows) < number and time.monotonic() < end:
+    end = monotonic() + SEARCH_SECONDS
+    while before > 0 and len(rows) < number and monotonic() < end:
         stretch = items.filter(position__gte=before - STRETCH, position__lt=before).order_by("-position")
         rows += stretch[: number - len(rows)]
         before = max(0, before - STRETCH)

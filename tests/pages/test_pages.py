@@ -21,17 +21,6 @@ from tests.live.conftest import make_batch
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def alice(db: None) -> User:
-    return User.objects.create_user("alice", password="correct horse")
-
-
-@pytest.fixture
-def browser(client: Client, alice: User) -> Client:
-    client.force_login(alice)
-    return client
-
-
 def text(client: Client, path: str) -> str:
     return client.get(path).content.decode()
 
