@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ from providers.base import (
     BatchProvider,
     ChatRequest,
     ErrorCategory,
+    Image,
     Limits,
     LineResult,
     ProviderError,
@@ -39,6 +41,12 @@ PATHS: Mapping[type[BatchAdapter], str] = {
     Groq: "/openai/v1",
 }
 every_adapter = pytest.mark.parametrize("adapter", list(PATHS), ids=lambda adapter: adapter.__name__)
+RATING = {
+    "type": "object",
+    "properties": {"starRating": {"type": "integer"}, "title": {"type": "string"}},
+    "required": ["starRating", "title"],
+}
+PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==")
 SCHEMA = {"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]}
 
 
@@ -105,6 +113,30 @@ def test_a_batch_is_answered_as_fast_calls_are(
         )
     assert sandbox.billed() == dict.fromkeys(results, 1)
     assert len(results) == 60
+
+
+@every_adapter
+def test_photos_are_rated_as_in_fast_calls(adapter: type[BatchAdapter], sandbox: SandboxServer, tmp_path: Path) -> None:
+    sandbox.configure(batches={"seconds": 0.2})
+    provider = make(adapter, sandbox.url)
+    images = (Image(data=PNG, media_type="image/png"), Image(url="https://example.com/a.png"), Image(data=b"no photo"))
+    asked = {
+        f"{MARKER}-{number}": ChatRequest(
+            prompt="Rate it", reference="r", timeout_seconds=5, images=(image,), schema=RATING
+        )
+        for number, image in enumerate(images)
+    }
+    file = tmp_path / "lines"
+    file.write_bytes(b"".join(provider.batch_line(*each) for each in asked.items()))
+    ended = until_ended(provider, provider.submit_batch(file, 3, MARKER))
+    results = {result.custom_id: result for result in provider.batch_results(ended)}
+    for custom_id, request in list(asked.items())[:2]:
+        answer = results[custom_id].answer
+        assert answer is not None and answer.text == provider.complete(request).text
+    error = results[f"{MARKER}-2"].error
+    fast = failure_of(provider.complete, asked[f"{MARKER}-2"])
+    assert error is not None and error.permanent
+    assert (error.category, error.permanent) == (fast.category, fast.permanent)
 
 
 @every_adapter

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from providers.ai.batches.listing import Page
@@ -15,6 +16,9 @@ class GroqBatches(OpenAIBatches):
 
     # "Max requests 50,000; max size 200 MB (docs) / 100 MB (SDK)": the smaller one is safe.
     batch_limits: ClassVar[BatchLimits] = BatchLimits(lines=50_000, size=100_000_000)
+
+    upload_fields: ClassVar[Mapping[str, str]] = {"purpose": "batch"}
+    order_fields: ClassVar[Mapping[str, Any]] = {}
 
     def page(self, cursor: str | None) -> Page:
         """By ``paging.next_cursor``; where it is missing, as OpenAI's."""

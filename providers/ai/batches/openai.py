@@ -18,6 +18,8 @@ from providers.http import Response, form_with_file
 
 ENDPOINT = "/v1/chat/completions"
 WINDOW = "24h"
+KEPT_SECONDS = 7 * 86_400
+"""How long the provider keeps questions and answers: by itself 30 days, and all of its files share one quota."""
 MARKER = "batchsite"
 """The name of our marker among the metadata."""
 STATES = {
@@ -35,7 +37,14 @@ class OpenAIBatches(BatchAdapter):
 
     # "Max requests 50,000; max size 200 MB"
     batch_limits: ClassVar[BatchLimits] = BatchLimits(lines=50_000, size=200_000_000)
-    upload_fields: ClassVar[Mapping[str, str]] = {"purpose": "batch"}
+    upload_fields: ClassVar[Mapping[str, str]] = {
+        "purpose": "batch",
+        "expires_after[anchor]": "created_at",
+        "expires_after[seconds]": str(KEPT_SECONDS),
+    }
+    order_fields: ClassVar[Mapping[str, Any]] = {
+        "output_expires_after": {"anchor": "created_at", "seconds": KEPT_SECONDS}
+    }
 
     def encoded_line(self, custom_id: str, question: bytes) -> bytes:
         return b'{"custom_id":"%s","method":"POST","url":"%s","body":%s}' % (
@@ -56,6 +65,7 @@ class OpenAIBatches(BatchAdapter):
             "endpoint": ENDPOINT,
             "completion_window": WINDOW,
             "metadata": {MARKER: marker},
+            **self.order_fields,
         }
 
     def upload(self, lines: Path, marker: str) -> str:
