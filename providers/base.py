@@ -37,6 +37,7 @@ class ProviderError(Exception):
     ``surely_not_sent``: the provider cannot have acted on the request (refused connection, 429, definite 4xx).
     Where it is False the request may have had its effect, which decides between Retry and Unknown for
     providers without idempotency. ``retry_after``: seconds the provider asked us to wait, a minimum.
+    ``billed``: an answer of no use (refused, cut off) that costs what any other does.
     ``message`` is safe to store and show to staff: it never holds a key, a message text or a phone number.
     """
 
@@ -61,6 +62,7 @@ class ProviderError(Exception):
         self.retry_after = retry_after
         self.status = status
         self.request_id = request_id
+        self.billed: ChatAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

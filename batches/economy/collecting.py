@@ -131,7 +131,9 @@ def _change(
 ) -> Change:
     name, result = line
     if result.answer is None:
-        return change_in_economy(_outcome_of_failure(work, result.error), work.row, context, item)
+        billed = result.error.billed if result.error else None
+        used = tokens_of(billed, economy=True) if billed else None
+        return change_in_economy(_outcome_of_failure(work, result.error), work.row, context, item, used)
     outcome, used = _outcome(context, item, name, result.answer, kept)
     used = {**used, **tokens_of(result.answer, economy=True)}
     return change_in_economy(outcome, work.row, context, item, used)

@@ -38,7 +38,7 @@ from batches.options import ItemPage, NewBatch, NewItem, Paged
 from batches.outcomes import Outcome
 from batches.problems import InvalidInput, Problem
 from batches.states import Channel
-from providers.base import ChatAnswer, ChatProvider, ChatRequest, Provider
+from providers.base import ChatAnswer, ChatProvider, ChatRequest, Provider, ProviderError
 from providers.prices import tokens_of
 
 if TYPE_CHECKING:
@@ -83,16 +83,21 @@ class Attempt:
     used: Counter[str] = field(default_factory=Counter, compare=False)
     answers: Answers | None = field(default=None, compare=False)
     """In economy mode; their tokens were counted when they came."""
-
     foresee: Callable[[ChatRequest], None] | None = field(default=None, compare=False)
     """Told each question before it is asked, where the account's tokens are limited."""
+
     def ask(self, request: ChatRequest) -> ChatAnswer:
         """Ask the attempt's model, and count the tokens. Raises :class:`providers.base.ProviderError`."""
         if self.answers is not None:
             return self.answers.to(request)
-        answer = cast(ChatProvider, self.provider).complete(request)
         if self.foresee is not None:
             self.foresee(request)
+        try:
+            answer = cast(ChatProvider, self.provider).complete(request)
+        except ProviderError as error:
+            if error.billed is not None:
+                self.used.update(tokens_of(error.billed))
+            raise
         self.used.update(tokens_of(answer))
         return answer
 

@@ -112,13 +112,19 @@ class ChatAdapter(ABC):
             )
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):
             raise self._http.invalid_response(response, "a body that is no answer to a question") from None
-        if reading.ending is Ending.REFUSED:
-            raise self._refusal(response)
-        if reading.ending is Ending.CUT:
-            raise self._http.invalid_response(response, "an answer cut off at its token limit")
-        if not isinstance(answer.text, str) or not answer.text:
-            raise self._http.invalid_response(response, "no text")
+        if (error := self._of_no_use(reading, answer, response)) is not None:
+            error.billed = answer
+            raise error
         return answer
+
+    def _of_no_use(self, reading: Reading, answer: ChatAnswer, response: Response) -> ProviderError | None:
+        if reading.ending is Ending.REFUSED:
+            return self._refusal(response)
+        if reading.ending is Ending.CUT:
+            return self._http.invalid_response(response, "an answer cut off at its token limit")
+        if not isinstance(answer.text, str) or not answer.text:
+            return self._http.invalid_response(response, "no text")
+        return None
 
     def _refusal(self, response: Response) -> ProviderError:
         return ProviderError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.utils import timezone
@@ -17,7 +17,7 @@ from batches.outcomes import Fault, Outcome, Rejected, Retry, Snooze, Succeeded
 from batches.running.changes import change_of
 from batches.running.engine import Engine
 from batches.running.recorder import unstorable, write
-from providers.base import ErrorCategory, ProviderError
+from providers.base import ChatAnswer, ChatRequest, ErrorCategory, Provider, ProviderError
 from tests.engine.conftest import until
 from tests.engine.ledger import accepted, assert_counters, change, changes, expire, held, items, new_batch
 from tests.engine.scripted import ONCE_ONLY, REPEATABLE, OnceOnly, Repeatable, Script, entry
@@ -119,6 +119,30 @@ def test_a_call_that_fails_after_another_was_billed(engine: Engine, scripted: Sc
     assert_counters(batch, succeeded=1, failed=2)
     assert Figures.of(batch).simulated == {"input_tokens": 21}  # there is no key in tests
     assert Figures.of(batch).used == {}
+
+
+def test_an_answer_of_no_use_is_counted_when_it_is_asked_for() -> None:
+    class Refusing:
+        def complete(self, request: ChatRequest) -> ChatAnswer:
+            error = ProviderError(
+                "No.", category=ErrorCategory.CONTENT, code="refused", permanent=True, surely_not_sent=False
+            )
+            error.billed = ChatAnswer(text="", model="m", input_tokens=9, output_tokens=4)
+            raise error
+
+    attempt = Attempt(
+        item_id=1,
+        owner_id=1,
+        key="a",
+        input={},
+        parameters={},
+        provider=cast(Provider, Refusing()),
+        reference="attempt-1",
+        timeout_seconds=1.0,
+    )
+    with pytest.raises(ProviderError):
+        attempt.ask(ChatRequest(prompt="Rate.", reference=attempt.reference, timeout_seconds=1.0))
+    assert attempt.used == {"input_tokens": 9, "output_tokens": 4}
 
 
 def test_calls_wait_for_their_slots(engine: Engine, settings: Settings) -> None:

@@ -113,6 +113,25 @@ def test_a_refusal_is_for_good(adapter: type[ChatAdapter], body: Any, raw_server
     )
 
 
+BILLED = [
+    (
+        OpenAI,
+        openai({"content": None, "refusal": "I cannot."}) | {"usage": {"prompt_tokens": 9, "completion_tokens": 4}},
+    ),
+    (OpenAI, openai({"content": "Part"}, "length") | {"usage": {"prompt_tokens": 9, "completion_tokens": 4}}),
+    (Anthropic, anthropic("refusal") | {"usage": {"input_tokens": 9, "output_tokens": 4}}),
+    (Gemini, gemini("SAFETY") | {"usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 4}}),
+]
+
+
+@pytest.mark.parametrize(("adapter", "body"), BILLED)
+def test_an_answer_of_no_use_costs_what_it_used(adapter: type[ChatAdapter], body: Any, raw_server: RawServer) -> None:
+    with pytest.raises(ProviderError) as caught:
+        answered(adapter, raw_server, 200, body)
+    assert caught.value.billed is not None
+    assert (caught.value.billed.input_tokens, caught.value.billed.output_tokens) == (9, 4)
+
+
 UNFINISHED = [
     (OpenAI, openai({"content": "Part"}, "length")),
     (OpenAI, openai({"content": ""})),
