@@ -21,5 +21,6 @@ urlpatterns = [
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/overview/", overview_page, name="admin-overview"),
     path("admin/", admin.site.urls),
+    path("", include("batches.pages.create.urls")),
     path("", include("batches.pages.urls")),
 ]

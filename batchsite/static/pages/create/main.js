@@ -1,0 +1,10 @@
+/* The script of the forms that start work. Without it they are sent as they are, with a button that checks. */
+
+import { begin as fields } from "./fields.js";
+import { begin as photos } from "./photos.js";
+import { begin as staging } from "./staging.js";
+
+document.documentElement.classList.add("scripted");
+fields();
+staging();
+photos();
