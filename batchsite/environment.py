@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from collections.abc import Mapping
@@ -99,6 +100,19 @@ def document(name: str) -> dict[str, Any]:
 def names(name: str, default: str = "") -> list[str]:
     """A comma separated list, blanks dropped."""
     return [part.strip() for part in text(name, default).split(",") if part.strip()]
+
+
+def fernet_keys(name: str) -> list[str]:
+    """A comma separated list of keys to encrypt with: 32 bytes each, in URL-safe base64."""
+    found = names(name)
+    for key in found:
+        try:
+            size = len(base64.urlsafe_b64decode(key))
+        except ValueError:
+            size = 0
+        if size != 32:
+            raise ImproperlyConfigured(f"{name} must hold keys of 32 bytes in URL-safe base64, separated by commas.")
+    return found
 
 
 def selection(name: str, known: Mapping[str, Entry]) -> dict[str, Entry]:

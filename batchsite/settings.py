@@ -277,6 +277,8 @@ LANE_WAIT_SECONDS = environment.number("LANE_WAIT_SECONDS", 60.0)
 
 # --- Providers: alias -> adapter, where, key, model, limits ---------------------------------------
 
+# Keys that staff enters are encrypted with the first of these, and decrypted with any; without one none can be entered.
+CREDENTIAL_KEYS = environment.fernet_keys("CREDENTIAL_KEYS")
 SANDBOX_URL = environment.text("SANDBOX_URL", f"http://127.0.0.1:{environment.integer('SANDBOX_PORT', 8001)}")
 DEFAULT_CHAT_PROVIDER = environment.text("DEFAULT_CHAT_PROVIDER", "openai-gpt-5")
 DEFAULT_IMAGE_PROVIDER = environment.text("DEFAULT_IMAGE_PROVIDER", "openai-images")

@@ -9,11 +9,15 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error
 
-from providers.registry import UnknownProvider, aliases_without_key, problems_of, provider_aliases
+from providers.keys import consult
+from providers.registry import UnknownProvider, aliases_without_key, how_to_set, problems_of, provider_aliases
 
 
 def check_providers(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
-    """E001 wrong entry, E002 no key in production, E003 unknown default; W001 who uses the sandbox."""
+    """E001 wrong entry, E002 no key in production, E003 unknown default; W001 who uses the sandbox.
+
+    W002: who has no key yet in production, where keys can be entered.
+    """
     problems = {alias: " ".join(problems_of(alias)) for alias in provider_aliases()}
     messages: list[CheckMessage] = [
         Error(f"PROVIDERS[{alias!r}]: {problem}", id="providers.E001") for alias, problem in problems.items() if problem
@@ -22,13 +26,17 @@ def check_providers(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Ch
 
 
 def _check_keys() -> list[CheckMessage]:
+    if aliases_without_key():
+        consult()
     missing = aliases_without_key()
     if settings.PRODUCTION:
+        # Where staff enters keys, the pages to enter them have to start without.
+        kind, code = (checks.Warning, "W002") if settings.CREDENTIAL_KEYS else (Error, "E002")
         return [
-            Error(
+            kind(
                 f"Provider {alias!r} has no key.",
-                hint=f"Set {settings.PROVIDERS[alias]['key_variable']}, or remove the entry from PROVIDERS.",
-                id="providers.E002",
+                hint=f"{_sentence(how_to_set(alias))} Or remove the entry from PROVIDERS.",
+                id=f"providers.{code}",
             )
             for alias in missing
         ]
@@ -42,6 +50,10 @@ def _check_keys() -> list[CheckMessage]:
             id="providers.W001",
         )
     ]
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _check_defaults() -> list[CheckMessage]:

@@ -17,6 +17,7 @@ from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 from providers.base import ChatProvider, ImageProvider, Limits, Provider, SmsProvider
+from providers.keys import consult, is_undecipherable, key_of, on_change
 from providers.prices import problems_of_prices
 
 Kind = Literal["chat", "images", "sms"]
@@ -59,18 +60,21 @@ def get_provider(alias: str) -> Provider:
     if problems := list(problems_of(alias)):
         raise ImproperlyConfigured(f"PROVIDERS[{alias!r}]: {' '.join(problems)}")
     entry: dict[str, Any] = dict(settings.PROVIDERS[alias])
-    key = _key(entry)
-    if not key:
+    key = key_of(alias)
+    if key is None:
         if settings.PRODUCTION:
-            raise ImproperlyConfigured(f"Provider {alias!r} has no key: set {entry['key_variable']}.")
+            raise ImproperlyConfigured(f"Provider {alias!r} has no key: {how_to_set(alias)}")
         entry["base_url"] = sandbox_url(alias)
+    elif key.account and "account" in entry:
+        entry["account"] = key.account
     limits = Limits(**entry.get("limits", {}))
     options = {name: value for name, value in entry.items() if name not in KEPT}
     adapter = import_string(entry["adapter"])
     if "receipts_url" in inspect.signature(adapter).parameters:
         secret = os.environ.get(entry.get("signature_variable", ""), "").strip()
-        options |= {"receipts_url": receipts_url(alias, uses_sandbox=not key), "signature_secret": secret}
-    provider = adapter(alias=alias, key=key or SANDBOX_KEY, limits=limits, uses_sandbox=not key, **options)
+        options |= {"receipts_url": receipts_url(alias, uses_sandbox=key is None), "signature_secret": secret}
+    secret_key = key.secret if key else SANDBOX_KEY
+    provider = adapter(alias=alias, key=secret_key, limits=limits, uses_sandbox=key is None, **options)
     return cast(Provider, provider)
 
 
@@ -85,6 +89,7 @@ def resolve(name: str, kind: Kind) -> ChatProvider | ImageProvider | SmsProvider
 
     Raises :class:`UnknownProvider`, which lists the aliases of that kind.
     """
+    consult()
     able = provider_aliases(kind)
     if name not in able:
         models = [alias for alias in able if name and settings.PROVIDERS[alias].get("model") == name]
@@ -121,14 +126,16 @@ def is_public(url: str) -> bool:
 
 
 def aliases_without_key() -> list[str]:
-    """The entries whose key variable is unset or empty."""
-    entries = settings.PROVIDERS.items()
-    return [alias for alias, entry in entries if not _key(entry)]
+    """The entries that have no key: their variable is unset or empty, and none was entered that can be decrypted."""
+    return [alias for alias in settings.PROVIDERS if key_of(alias) is None]
 
 
-def _key(entry: Mapping[str, Any]) -> str:
-    # Stripped: a key read from a file often ends with a line break.
-    return os.environ.get(entry.get("key_variable", ""), "").strip()
+def how_to_set(alias: str) -> str:
+    """A sentence for who can give an entry its key."""
+    variable = settings.PROVIDERS[alias].get("key_variable")
+    if is_undecipherable(alias):
+        return f"the one that was entered needs another of CREDENTIAL_KEYS than there are; or set {variable}."
+    return f"set {variable}{', or enter it in the admin' if settings.CREDENTIAL_KEYS else ''}."
 
 
 def problems_of(alias: str) -> Iterator[str]:
@@ -193,3 +200,4 @@ def _forget_providers(*, setting: str, **_: Any) -> None:
 
 
 setting_changed.connect(_forget_providers)
+on_change(get_provider.cache_clear)

@@ -23,6 +23,7 @@ from batches import idempotency
 from batches.api.parsers import StrictJSONParser
 from batches.api.permissions import HasScope
 from batches.api.throttling import CreationThrottle
+from batches.credentials import look_again
 from batches.files import discard_files
 from batches.idempotency import Reply
 from batches.models import Batch
@@ -77,6 +78,11 @@ class ApiView(APIView):
     only_reads: ClassVar[bool] = False
     parser_classes: tuple[type[BaseParser], ...] = (StrictJSONParser,)
     content_negotiation_class = AlwaysJSON
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Who may call is settled first; then the keys that were entered meanwhile count."""
+        super().initial(request, *args, **kwargs)
+        look_again()
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         """REST framework takes a body without an announced length for none; a chunked one is read to the limit."""

@@ -19,6 +19,7 @@ from batches import opt_outs, receipts
 from batches.accounts import known_provider
 from batches.api.base import AlwaysJSON
 from batches.api.errors import BodyTooLarge
+from batches.credentials import look_again
 from batches.events import announce_facts
 from providers.registry import receipts_url
 from providers.sms.adapter import SmsAdapter
@@ -36,6 +37,7 @@ class CallbackView(APIView):
 
     def post(self, request: Request, alias: str) -> Response:
         """Check and take it; 204 is all that a provider wants to hear."""
+        look_again()
         provider = receipts.sms_provider(alias)
         if provider is None:
             raise NotFound("No provider of this name sends callbacks.")

@@ -18,6 +18,7 @@ from django.db import Error, InterfaceError, InternalError, OperationalError
 
 from batches import finishing, loading, receipts
 from batches.budgets import hold_spent
+from batches.credentials import look_again
 from batches.dispatching import claim, rescue, settle
 from batches.dispatching.allotment import Allotment
 from batches.dispatching.concerns import Concerns, idle_workers, waiting_lanes
@@ -124,6 +125,7 @@ class Dispatcher:
         if not led:  # said at once, or a standby takes the new leader for one that fell silent
             heartbeat(self.boot_id, "dispatcher", {"leader": 1}, 0)
         if self._upkeep.due(now):
+            look_again()
             for duty in (settle.start_scheduled, settle.sweep_cancelled, settle.settle, hold_spent):
                 self._announce(self._attend(duty, now) or ())
         if self._economy.due(now):

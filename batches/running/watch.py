@@ -21,6 +21,7 @@ from django.conf import settings
 from django.db import Error, connection
 
 from batches.account_states import known_accounts, read_states
+from batches.credentials import look_again
 from batches.running import leases
 
 logger = logging.getLogger(__name__)
@@ -190,6 +191,7 @@ class Watch:
                 {alias: now + seconds for alias, seconds in closed.items() if seconds > 0}, now
             )
             self._read_at = now
+            look_again()
             if now - self._beaten_at >= HEARTBEAT_SECONDS:
                 heartbeat(self.boot_id, "worker", dict(settings.WORKER_CAPACITY), self.in_flight)
                 self._beaten_at = now

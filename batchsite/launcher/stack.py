@@ -31,7 +31,7 @@ HOPELESS_DEATHS = 4
 
 SHARED = (
     *("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "SANDBOX_URL", "SANDBOX_PORT", "PORT", "PUBLIC_URL"),
-    "BATCHSITE_DATA",
+    *("BATCHSITE_DATA", "CREDENTIAL_KEYS"),
 )
 """What a command in another terminal needs to work on the running stack."""
 
@@ -231,6 +231,8 @@ def kept_settings(data: DataFolder) -> dict[str, str]:
     """Secrets that stay the same from start to start, unless the caller brings his own."""
     return {
         "SECRET_KEY": os.environ.get("SECRET_KEY") or data.secret("secret-key"),
+        # 32 bytes in base64, which Fernet wants with its padding.
+        "CREDENTIAL_KEYS": os.environ.get("CREDENTIAL_KEYS") or f"{data.secret('credential-key')}=",
         "DEMO_API_KEY": os.environ.get("DEMO_API_KEY") or data.secret("demo-api-key", "bsk_demo_"),
         "FLOWER_BASIC_AUTH": os.environ.get("FLOWER_BASIC_AUTH") or data.secret("flower-login", "demo:"),
     }

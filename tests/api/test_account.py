@@ -217,3 +217,44 @@ def test_one_that_is_misconfigured_is_shown_as_such(client: Client, settings: An
     settings.PROVIDERS = {**settings.PROVIDERS, "broken": {"adapter": "nowhere.Nothing", "key_variable": "SECRET_X"}}
     shown = {one["id"]: one for one in client.get("/api/providers").json()["providers"]}
     assert (shown["broken"]["usable"], shown["broken"]["limits"]) == (False, None)
+    assert [one["code"] for one in shown["broken"]["hindrances"]] == ["misconfigured"]
+    assert "nowhere" not in str(shown["broken"])
+
+
+def test_staff_is_told_what_is_misconfigured(staff: User, settings: Any) -> None:
+    settings.PROVIDERS = {**settings.PROVIDERS, "broken": {"adapter": "nowhere.Nothing", "key_variable": "SECRET_X"}}
+    shown = {one["id"]: one for one in client_of(staff).get("/api/providers").json()["providers"]}
+    assert "nowhere" in shown["broken"]["hindrances"][0]["message"]
+
+
+def test_why_a_provider_is_not_used_now_and_what_it_costs(client: Client, settings: Any) -> None:
+    ProviderAccount.objects.create(
+        alias="grok",
+        opened_at="2026-01-01T00:00:00Z",
+        opened_for="invalid_api_key",
+        probe_at="2030-01-01T00:00:00Z",
+        concurrency=12.5,
+        requests_per_minute=600,
+    )
+    ProviderAccount.objects.create(alias="twilio", closed_until="2030-01-01T00:00:00Z")
+    ProviderAccount.objects.create(alias="vonage", closed_until="2020-01-01T00:00:00Z")
+    shown = {one["id"]: one for one in client.get("/api/providers").json()["providers"]}
+    hindrances = {alias: [one["code"] for one in shape["hindrances"]] for alias, shape in shown.items()}
+    assert {alias: codes for alias, codes in hindrances.items() if codes} == {
+        "grok": ["unavailable"],
+        "twilio": ["closed"],
+    }
+    assert (shown["grok"]["usable"], shown["grok"]["available"], shown["vonage"]["available"]) == (True, False, True)
+    assert shown["grok"]["hindrances"][0]["until"] == "2030-01-01T00:00:00.000Z"
+    assert shown["grok"]["limits"]["learned"] == {
+        "requestsPerMinute": 600,
+        "tokensPerMinute": None,
+        "concurrency": 12.5,
+    }
+    assert (shown["grok"]["modes"], shown["twilio"]["modes"]) == (["fast", "economy"], ["fast"])
+    prices = shown["grok"]["prices"]
+    assert (prices["economyInputPerMillion"], prices["inputPerMillion"], prices["markup"]) == ("1.6", "2", "2")
+    assert (shown["twilio"]["prices"]["perSegment"], shown["twilio"]["prices"]["inputPerMillion"]) == ("0.0083", None)
+    settings.PRODUCTION = True
+    unusable = {one["id"]: one for one in client.get("/api/providers").json()["providers"]}["grok"]
+    assert (unusable["usable"], [one["code"] for one in unusable["hindrances"]]) == (False, ["no_key", "unavailable"])

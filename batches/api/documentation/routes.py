@@ -645,9 +645,37 @@ DESCRIPTIONS: dict[str, Description] = {
                         "kinds": ["chat"],
                         "isDefault": True,
                         "usable": True,
+                        "available": True,
+                        "hindrances": [{"code": "closed", "message": "It asked everybody to wait.", "until": Maybe(AT)}],
                         "usesSandbox": Maybe(True),
+                        "credentials": Maybe("environment"),
+                        "modes": ["fast", "economy"],
                         "closedUntil": Maybe(AT),
-                        "limits": Maybe(Free({"requestsPerMinute": 500, "maxInFlight": None, "smsPerSecond": {}})),
+                        "limits": Maybe(
+                            {
+                                "requestsPerMinute": Maybe(500.0),
+                                "tokensPerMinute": Maybe(200_000.0),
+                                "maxInFlight": Maybe(100),
+                                "smsPerSecond": Free({"normal": 5.0}),
+                                "learned": {
+                                    "requestsPerMinute": Maybe(3000.0),
+                                    "tokensPerMinute": Maybe(200_000.0),
+                                    "concurrency": Maybe(48.0),
+                                },
+                            }
+                        ),
+                        "prices": Maybe(
+                            {
+                                "currency": "USD",
+                                "asOf": "2026-11-21",
+                                "perSegment": Maybe("0.0083"),
+                                "inputPerMillion": Maybe("1.25"),
+                                "outputPerMillion": Maybe("10"),
+                                "economyInputPerMillion": Maybe("0.625"),
+                                "economyOutputPerMillion": Maybe("5"),
+                                "markup": "2",
+                            }
+                        ),
                         "callbacks": Maybe(
                             {
                                 "receipts": True,
