@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from django.db import connection
+from django.db import connection, transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
 
+from batches import audit
 from batches.economy.waits import RING_AGAIN_SECONDS, scaled
+from batches.models import ProviderBatch
+from batches.states import Step
 
 STEPS_AT_ONCE = 4
 """Steps that one worker process takes at a time: each may write, send or read large files beside everybody's calls."""
@@ -55,3 +60,12 @@ def hasten() -> None:
     """Do not wait for the next look where nobody wants the answers any more; what was rung for just now is left."""
     with connection.cursor() as cursor:
         cursor.execute(_HASTEN, [scaled(RING_AGAIN_SECONDS)])
+
+
+@transaction.atomic
+def hurry(rows: QuerySet[ProviderBatch], *, actor_id: int | None) -> int:
+    """Let the next steps of these be due now; returns how many were not done."""
+    waiting = rows.exclude(step=Step.DONE)
+    for row in waiting.select_related("batch"):
+        audit.record("hurry", row.batch, actor_id=actor_id, marker=row.marker)
+    return waiting.update(due_at=Now())

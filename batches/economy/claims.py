@@ -47,6 +47,11 @@ class Work:
         batch = self.row.batch
         return batch.status == BatchStatus.CANCELLED or batch.fast_since is not None or batch.deleted_at is not None
 
+    @property
+    def is_held(self) -> bool:
+        """Whether this worker may go on."""
+        return time.monotonic() <= self._valid_until and not self._stopping()
+
     def check(self) -> None:
         """Raise :class:`ClaimLost` or :class:`Stopping` unless this worker may go on."""
         if time.monotonic() > self._valid_until:

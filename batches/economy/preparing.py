@@ -31,7 +31,7 @@ ABANDONED_SECONDS = 2 * 86_400.0
 AT_ONCE = 4
 """Items whose questions are made side by side: documents are read in processes of their own."""
 MOST_SNOOZES = 5
-LONGEST_SNOOZE_SECONDS = 2.0
+LONGEST_SNOOZE_SECONDS = 15.0
 GROUP = 200
 
 LINE_TOO_LARGE = Fault(ErrorCategory.CONTENT, "too_large", "The question is larger than a provider's whole batch.")
@@ -131,7 +131,7 @@ def _write_lines(
 def _ask(work: Work, context: BatchContext, item: LeasedItem, kept: KeptAnswers) -> bytes | Change:
     """The item's line, or what became of it without one. Never raises."""
     answers = KnownAnswers(kept.of(item.id))
-    said = _patiently(context, item, answers)
+    said = _patiently(work, context, item, answers)
     if said.question is not None:
         name = LineId(work.row.marker, item.id, digest_of(said.question))
         try:
@@ -147,11 +147,13 @@ def _ask(work: Work, context: BatchContext, item: LeasedItem, kept: KeptAnswers)
     return change_in_economy(outcome, work.row, context, item, said.used)
 
 
-def _patiently(context: BatchContext, item: LeasedItem, answers: KnownAnswers) -> Said:
+def _patiently(work: Work, context: BatchContext, item: LeasedItem, answers: KnownAnswers) -> Said:
     """An operation that only wants to be called again is: a later provider batch may be hours away."""
+    said = replay(context, item, answers)
     for _ in range(MOST_SNOOZES):
-        said = replay(context, item, answers)
-        if not isinstance(said.outcome, Snooze) or said.outcome.delay_seconds > LONGEST_SNOOZE_SECONDS:
+        wants_more = isinstance(said.outcome, Snooze) and said.outcome.delay_seconds <= LONGEST_SNOOZE_SECONDS
+        if not wants_more or not work.is_held:
             break
-        gevent.sleep(said.outcome.delay_seconds)
+        gevent.sleep(cast(Snooze, said.outcome).delay_seconds)
+        said = replay(context, item, answers)
     return said

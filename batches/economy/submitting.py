@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from django.db import connection
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from batches.economy.claims import Work, objection
 from batches.economy.held_items import dissolve
@@ -92,7 +93,8 @@ def search(work: Work, context: BatchContext) -> None:
         with guarded(work.check):
             found = asked_provider(context).find_batch(row.marker, row.size, row.submitting_at, known)
     except ProviderError as error:
-        work.put_off(until_search(row.failures + 1), **objection(error))
+        age = (timezone.now() - row.submitting_at).total_seconds()
+        work.put_off(max(until_search(row.failures + 1), until_next_look(age)), **objection(error))
         return
     searches = row.failures + 1
     if found is not None:

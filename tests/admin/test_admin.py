@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -147,6 +148,16 @@ def test_batches_are_resumed_and_retried(root: Client, owner: User) -> None:
     Item.objects.create(batch=failed, position=0, key="a", status="failed", finished_at=timezone.now())
     act(root, "retry_failed", failed)
     assert sorted(Batch.objects.values_list("status", "failed")) == [("running", 0), ("running", 0)]
+
+
+def test_a_provider_batch_need_not_wait_for_its_next_try(root: Client, owner: User) -> None:
+    later = timezone.now() + timedelta(minutes=30)
+    waiting = ProviderBatch.objects.create(batch=make_batch(owner), provider="p", size=1, due_at=later)
+    done = ProviderBatch.objects.create(batch=make_batch(owner), provider="p", size=1, due_at=later, step="done")
+    assert "1 are due now" in act(root, "hurry", waiting, done)
+    waiting.refresh_from_db()
+    assert waiting.due_at <= timezone.now()
+    assert AuditEntry.objects.get().action == "hurry"
 
 
 def test_staff_who_may_only_look_get_no_actions(client: Client, owner: User) -> None:
