@@ -7,13 +7,14 @@ import logging
 from celery import shared_task
 from django.db import InterfaceError, OperationalError
 
-from batches import finishing, retention
+from batches import finishing, lookups, retention
 from batches.economy import stepping
 from batches.running.engine import engine
 
 logger = logging.getLogger(__name__)
 
 PURGE_SECONDS = 45.0
+LOOK_UP_SECONDS = 45.0
 
 
 # Only faults of our own infrastructure, and only before the lease is accepted; an item's retries live in Postgres.
@@ -41,6 +42,13 @@ def finish_batch(batch_id: int) -> None:
 def advance_provider_batch(provider_batch_id: int) -> None:
     """Take the next step of a batch at its provider; the dispatcher rings again until it is done."""
     stepping.advance(provider_batch_id, engine().runner.stopping.is_set)
+
+
+@shared_task(name="batches.look_up_doubts", ignore_result=True)
+def look_up_doubts() -> None:
+    """Ask providers about messages in doubt; runs every minute, for most of a minute at most."""
+    if settled := lookups.look_up_doubts(LOOK_UP_SECONDS):
+        logger.info("Settled %d messages by their providers' lists", settled)
 
 
 @shared_task(name="batches.purge_deleted", ignore_result=True)

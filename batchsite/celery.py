@@ -58,6 +58,7 @@ app.conf.update(
     beat_schedule={
         "sweep-expired": {"task": "batches.sweep_expired", "schedule": crontab(minute="17")},
         "sweep-records": {"task": "records.sweep", "schedule": crontab(hour="3", minute="41")},
+        "look-up-doubts": {"task": "batches.look_up_doubts", "schedule": crontab(), "options": {"expires": 60}},
         # A message that waited for workers longer than until the next one is worth nothing.
         "purge-deleted": {"task": "batches.purge_deleted", "schedule": crontab(), "options": {"expires": 60}},
     },

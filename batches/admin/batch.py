@@ -9,7 +9,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from batches import services
+from batches import doubts, services
 from batches.admin.paging import ReadOnlyAdmin
 from batches.models import Batch
 from batches.problems import Conflict
@@ -36,7 +36,7 @@ class BatchAdmin(ReadOnlyAdmin[Batch]):
     search_fields = ("public_id__startswith", "owner__username__exact", "subject__exact")
     search_help_text = "The beginning of an id, a user's whole name, or a whole subject"
     ordering = ("-id",)
-    actions = ("pause", "resume", "cancel", "retry_failed")
+    actions = ("pause", "resume", "cancel", "retry_failed", "confirm_unknown", "give_up_unknown")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Batch]:
         """The list reads no documents."""
@@ -77,6 +77,16 @@ class BatchAdmin(ReadOnlyAdmin[Batch]):
     def retry_failed(self, request: HttpRequest, batches: QuerySet[Batch]) -> None:
         """Run what failed again."""
         self._each(request, batches, services.retry_failed, "retried")
+
+    @admin.action(description="Unknown messages: they were sent", permissions=["operate"])
+    def confirm_unknown(self, request: HttpRequest, batches: QuerySet[Batch]) -> None:
+        """Items in doubt succeed."""
+        self._each(request, batches, doubts.confirm, "settled")
+
+    @admin.action(description="Unknown messages: they were not sent", permissions=["operate"])
+    def give_up_unknown(self, request: HttpRequest, batches: QuerySet[Batch]) -> None:
+        """Items in doubt fail, and may be retried."""
+        self._each(request, batches, doubts.give_up, "settled")
 
     def _each(self, request: HttpRequest, batches: QuerySet[Batch], verb: Callable[..., Any], done: str) -> None:
         changed = 0

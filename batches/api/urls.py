@@ -9,6 +9,7 @@ from batches.api import (
     account,
     batches,
     callbacks,
+    doubts,
     estimates,
     exports,
     files,
@@ -69,4 +70,5 @@ urlpatterns = [
     route("batch/<batch_id>/resume", batches.ResumeView, "api-batch-resume"),
     route("batch/<batch_id>/cancel", batches.CancelView, "api-batch-cancel"),
     route("batch/<batch_id>/retry", batches.RetryView, "api-batch-retry"),
+    route("batch/<batch_id>/settle", doubts.SettleView, "api-batch-settle"),
 ]

@@ -161,9 +161,10 @@ class Sandbox:
                 await _answer(send, Answer.of(404, {"error": {"message": "Not found", "code": "not_found"}}))
             return
         request = Request(scope["method"], own_path, dict(scope["headers"]), body)
+        if scope["query_string"]:
+            request.query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
         if upload is not None:
             request.alias = alias or ""
-            request.query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
             request.upload = upload
         call = dialect.read(request)
         entry = journal.open(at, path, provider=alias, reference=call.reference, to=call.to, image=call.image)

@@ -138,6 +138,8 @@ class Receipts:
         self._places = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[int]] = set()
         self._waiting: set[asyncio.TimerHandle] = set()
+        self.forgotten_with: list[Callable[[], None]] = []
+        """What providers do when all messages are to be forgotten."""
 
     async def tell(self, fate: Fate, receipt: Callable[[str], Post]) -> None:
         """Tell, in time, what becomes of a message; ``receipt`` makes the request that says so of a state."""
@@ -156,7 +158,8 @@ class Receipts:
             self._post_later(after, post)
 
     def _post_later(self, after: float, post: Post) -> None:
-        handle = asyncio.get_running_loop().call_later(after, lambda: self._start(post, handle))
+        loop = asyncio.get_running_loop()
+        handle: asyncio.TimerHandle = loop.call_later(after, lambda: self._start(post, handle))
         self._waiting.add(handle)
 
     def _start(self, post: Post, handle: asyncio.TimerHandle) -> None:
@@ -170,6 +173,8 @@ class Receipts:
         while self._waiting:
             self._waiting.pop().cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for forget in self.forgotten_with:
+            forget()
 
     async def post(self, post: Post) -> int:
         """Post it; returns the status of the answer, 0 where there was none."""

@@ -7,6 +7,7 @@ import re
 import secrets
 import time
 from base64 import b64decode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any
@@ -72,6 +73,7 @@ class Sms:
     def __init__(self, receipts: Receipts) -> None:
         self._messages: dict[str, Message] = {}
         self._receipts = receipts
+        receipts.forgotten_with.append(self._messages.clear)
 
     def read(self, request: Request) -> Call:
         call = Call(reference=request.header(b"x-client-reference"))
@@ -86,6 +88,10 @@ class Sms:
         elif request.method == "GET" and len(parts) == 5:
             call.acts = False
             call.work = parts[4].removesuffix(".json")
+        elif request.method == "GET" and len(parts) == 4 and parts[3] == "Messages.json":
+            call.acts = False
+            call.to = request.query.get("To")
+            call.work = (account, request.query)
         elif request.method == "POST" and len(parts) == 4 and parts[3] == "Messages.json":
             call.refusal = self._problem(form)
             call.work = (account, token, form)
@@ -114,6 +120,9 @@ class Sms:
         if isinstance(call.work, str):
             known = self._messages.get(call.work)
             return self.error(404) if known is None else Answer.of(200, known.as_dict(now))
+        if not call.acts:
+            account, query = call.work
+            return self._list(account, query, now)
         account, token, form = call.work
         sender = form.get("From") or form["MessagingServiceSid"]
         fate = self._receipts.settings.draw()
@@ -124,6 +133,19 @@ class Sms:
         if url := form.get("StatusCallback"):
             await self._receipts.tell(fate, lambda state: _receipt(message, state, url, token))
         return Answer.of(201, message.as_dict(now))
+
+    def _list(self, account: str, query: Mapping[str, str], now: float) -> Answer:
+        """The newest first, of one page."""
+        to, day = query.get("To"), query.get("DateSent>", "")
+        found = [
+            message.as_dict(now)
+            for message in reversed(self._messages.values())
+            if message.account == account
+            and message.to == (to or message.to)
+            and time.strftime("%Y-%m-%d", time.gmtime(message.created)) >= day
+        ]
+        size = query.get("PageSize", "50")
+        return Answer.of(200, {"messages": found[: int(size) if size.isdecimal() else 50], "next_page_uri": None})
 
     def inbound(self, secret: str, url: str, sender: str, to: str, text: str) -> Post:
         """What a person sent, as it is posted."""

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, NamedTuple
 from urllib.parse import urlencode
 
 from providers.base import ErrorCategory, Limits, SentMessage, TextMessage
-from providers.http import HttpClient, Verdict
-from providers.sms.callbacks import Callback, DeliveryState, Inbound, Receipt
+from providers.http import FileClient, HttpClient, Verdict
+from providers.sms.callbacks import Callback, DeliveryState, Inbound, Receipt, SentBefore
 
 
 class DeliveryFault(NamedTuple):
@@ -70,6 +70,7 @@ class SmsAdapter(ABC):
             "Content-Type": self.content_type,
         }
         self._http = HttpClient(alias, base_url, headers=headers, refine=self.refine, fresh=True)
+        self._lists = FileClient(alias, base_url, headers=headers, refine=self.refine)
 
     @abstractmethod
     def send(self, message: TextMessage) -> SentMessage:
@@ -102,6 +103,13 @@ class SmsAdapter(ABC):
         if message.validity_seconds is None or not bounds:
             return None
         return min(max(message.validity_seconds, bounds.start), bounds.stop - 1)
+
+    finds: ClassVar[bool] = False
+    """Whether :meth:`find` can be asked: the provider lists what was sent to a number."""
+
+    def find(self, to: str, since: float, timeout_seconds: float) -> list[SentBefore]:
+        """Messages to this number since about then (seconds of the epoch). Raises :class:`ProviderError`."""
+        raise NotImplementedError(f"{self.alias} lists no messages by their recipient.")
 
     @abstractmethod
     def is_genuine(self, callback: Callback) -> bool:

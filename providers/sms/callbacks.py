@@ -115,6 +115,16 @@ def _attempt_id(reference: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class SentBefore:
+    """A message that the provider's own list has. ``created_at``: in seconds of the epoch."""
+
+    provider_reference: str
+    body: str
+    status: str
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Inbound:
     """What a person sent to us. ``sender``: E.164 with the plus sign. Kept for as long as it takes to read it."""
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
 
 from providers.base import ErrorCategory, SentMessage, TextMessage
 from providers.http import Verdict, refined
 from providers.sms.adapter import DeliveryFault, SmsAdapter
-from providers.sms.callbacks import Callback, DeliveryState, Inbound, Receipt
+from providers.sms.callbacks import Callback, DeliveryState, Inbound, Receipt, SentBefore
 from providers.sms.signatures import is_same, twilio_signature, with_and_without_port
 
 # Twilio's own codes, in our words: its messages repeat the number.
@@ -71,6 +73,7 @@ DELIVERY_FAULTS = {
     "30450": DeliveryFault(ErrorCategory.RATE_LIMIT, "the carrier refuses messages for a long time", passing=True),
     "21610": DeliveryFault(ErrorCategory.CONTENT, "the recipient has opted out"),
 }
+FOUND_AT_MOST = 100
 # A signature of the account's auth token is SHA-1; of a shared key of its own the header names the digest.
 DIGESTS = {"HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}
 
@@ -113,6 +116,28 @@ class Twilio(SmsAdapter):
             )
         except (AttributeError, KeyError, TypeError, ValueError):
             raise self._http.invalid_response(response, "a body that is no message") from None
+
+    finds: ClassVar[bool] = True
+
+    def find(self, to: str, since: float, timeout_seconds: float) -> list[SentBefore]:
+        """Twilio's list is by day; of a page it is enough: nobody gets a hundred messages in one."""
+        day = datetime.fromtimestamp(since, UTC).date()
+        query = urlencode({"To": to, "DateSent>": day.isoformat(), "PageSize": FOUND_AT_MOST})
+        path = f"{self._lists.prefix}/2010-04-01/Accounts/{quote(self._account, safe='')}/Messages.json?{query}"
+        response = self._lists.call("GET", path, timeout_seconds=timeout_seconds)
+        try:
+            return [
+                SentBefore(
+                    provider_reference=str(one["sid"]),
+                    body=str(one["body"]),
+                    status=str(one["status"]),
+                    created_at=parsedate_to_datetime(one["date_created"]).timestamp(),
+                )
+                for one in response.parsed["messages"]
+                if str(one["direction"]).startswith("outbound")
+            ]
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise self._lists.invalid_response(response, "a body that is no list of messages") from None
 
     def refine(self, status: int, body: Any, verdict: Verdict) -> Verdict:
         """Its codes are numbers."""

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from batches import receipts
 from batches.models import Batch, BatchHistogram, DeliveryReceipt, Item, ItemError
+from batches.progress import publisher
 from batches.running import record_statements
 from batches.states import ItemStatus
 from providers.sandbox.receipts import Post
@@ -348,10 +349,8 @@ def test_a_batch_is_not_announced_for_a_receipt(
 
 @pytest.fixture
 def owner_is_watching(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    from batches import events
-
     announced: list[Any] = []
-    monkeypatch.setattr(events.publisher, "announce", lambda *facts: announced.append(facts))
+    monkeypatch.setattr(publisher, "announce", lambda *facts: announced.append(facts))
     return announced
 
 

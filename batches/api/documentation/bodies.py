@@ -144,6 +144,13 @@ RETRY = body(
         "description": "Which items, by their position.",
     },
 )
+SETTLE = body(
+    ["as"],
+    **{
+        "as": {"type": "string", "enum": ["sent", "notSent"]},
+        "positions": {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "maxItems": 1_000},
+    },
+)
 NUMBERS: Schema = {"type": "array", "items": TEXT, "minItems": 1, "description": "International format."}
 OPT_OUTS = body([], phoneNumbers=NUMBERS, fileId={"type": "string", "description": "Instead: an uploaded CSV file."})
 OPT_OUT_NUMBERS = body(["phoneNumbers"], phoneNumbers=NUMBERS)

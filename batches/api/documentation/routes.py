@@ -688,6 +688,16 @@ DESCRIPTIONS: dict[str, Description] = {
             }
         },
     ),
+    "POST /api/batch/{batch_id}/settle": Description(
+        summary="Settle messages in doubt",
+        tag=SMS,
+        body=bodies.SETTLE,
+        body_example={"as": "sent", "positions": [3]},
+        answers={200: {"success": True, "settled": 1}},
+        details="Items are `unknown` where a message may have left and its answer never came. Receipts and look-ups at "
+        "the provider settle them; so may you, who has seen the provider's own log: `sent` makes them succeed, "
+        "`notSent` fail, after which they can be retried. Without `positions` all of them.",
+    ),
     "GET /api/opt-outs": Description(
         summary="Who wants no messages of you",
         tag=SMS,
