@@ -13,8 +13,9 @@ import ijson
 import orjson
 
 from providers.sandbox.batches.openai import DAY
+from providers.sandbox.batches.spelling import Phase, Problem
 from providers.sandbox.batches.surface import BatchSurface, Route, new_id
-from providers.sandbox.batches.work import Phase, Problem, Work
+from providers.sandbox.batches.work import Work
 from providers.sandbox.wire import Answer, Request
 
 CUSTOM_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")

@@ -11,8 +11,9 @@ from typing import Any
 
 import orjson
 
+from providers.sandbox.batches.spelling import Phase, Problem
 from providers.sandbox.batches.surface import BatchSurface, Route, json_of, new_id
-from providers.sandbox.batches.work import Phase, Problem, Work
+from providers.sandbox.batches.work import Work
 from providers.sandbox.wire import Answer, Request
 
 STATES = {
@@ -190,7 +191,8 @@ class GenerateContentBatches(BatchSurface):
             return {"inlinedResponses": {"inlinedResponses": [_inlined(orjson.loads(line)) for line in lines]}}
         if "file" not in work.described:
             target, name = self.house.files.place(), f"files/{new_id('batch-')}"
-            target.write_bytes(work.successes.read_bytes() + work.failures.read_bytes())
+            for results in (work.successes, work.failures):
+                _append(results, target)
             self.house.files.keep(target, file_id=name, alias=work.alias, name="", purpose="batch_output")
             work.described["file"] = name
         return {"responsesFile": work.described["file"]}
@@ -228,9 +230,6 @@ class GenerateContentBatches(BatchSurface):
 
 
 def _append(piece: Path, target: Path) -> None:
-    if not target.exists():
-        piece.rename(target)
-        return
     with piece.open("rb") as source, target.open("ab") as file:
         shutil.copyfileobj(source, file)
 

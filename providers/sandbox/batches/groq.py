@@ -6,7 +6,8 @@ import re
 from typing import Any, ClassVar
 
 from providers.sandbox.batches.files import StoredFile
-from providers.sandbox.batches.openai import FileLines, OpenAIBatches
+from providers.sandbox.batches.openai import OpenAIBatches
+from providers.sandbox.batches.openai_lines import FileLines
 from providers.sandbox.batches.work import Work
 from providers.sandbox.wire import Answer, Request
 

@@ -1,15 +1,15 @@
-"""OpenAI's files and batches."""
+"""OpenAI's batches."""
 
 from __future__ import annotations
 
-import json
 import re
-from pathlib import Path
 from typing import Any, ClassVar
 
-from providers.sandbox.batches.files import Files, NoForm, StoredFile, read_form
-from providers.sandbox.batches.surface import BatchSurface, Route, json_of, new_id
-from providers.sandbox.batches.work import Phase, Problem, Work
+from providers.sandbox.batches.openai_files import OpenAIFiles
+from providers.sandbox.batches.openai_lines import ENDPOINT, FileLines
+from providers.sandbox.batches.spelling import Phase, Problem
+from providers.sandbox.batches.surface import Route, json_of, new_id
+from providers.sandbox.batches.work import Work
 from providers.sandbox.wire import Answer, Request
 
 STATUSES = {
@@ -22,53 +22,19 @@ STATUSES = {
     Phase.EXPIRED: "expired",
     Phase.COMPLETED: "completed",
 }
-ENDPOINT = "/v1/chat/completions"
 DAY = 86_400
 
 
-class FileLines:
-    """How OpenAI writes a line and its result."""
-
-    refuses_wrong_lines = True
-
-    def read_line(self, content: Any) -> tuple[str, str, Any]:
-        if content["method"] != "POST" or content["url"] != ENDPOINT or not isinstance(content["custom_id"], str):
-            raise ValueError("not a question")
-        return content["custom_id"], content["url"], content["body"]
-
-    def result(self, custom_id: str, answer: Answer) -> bytes:
-        request_id = dict(answer.headers).get(b"x-request-id", b"").decode()
-        head = {"id": new_id("batch_req_"), "custom_id": custom_id}
-        opening = json.dumps(head)[:-1]
-        response = f'{{"status_code": {answer.status}, "request_id": "{request_id}", "body": '
-        return f'{opening}, "response": {response}'.encode() + answer.body + b'}, "error": null}'
-
-    def ended(self, custom_id: str, phase: Phase) -> bytes:
-        return self.wrong(custom_id, Problem(f"batch_{phase.value}", "This request was not executed."))
-
-    def broken(self, custom_id: str, result: bytes) -> bytes:
-        return result[: len(result) // 2]
-
-    def wrong(self, custom_id: str, problem: Problem) -> bytes:
-        error = {"code": problem.code, "message": problem.message}
-        line = {"id": new_id("batch_req_"), "custom_id": custom_id, "response": None, "error": error}
-        return json.dumps(line).encode()
-
-
-class OpenAIBatches(BatchSurface):
+class OpenAIBatches(OpenAIFiles):
     """Speaks OpenAI."""
 
     name = "openai"
     spelling: ClassVar[FileLines] = FileLines()
 
     def routes(self) -> list[Route]:
-        file, batch = r"/files/([\w-]+)", r"/batches/([\w-]+)"
+        batch = r"/batches/([\w-]+)"
         return [
-            Route("POST", "/files", self.upload),
-            Route("GET", "/files", self.files),
-            Route("GET", f"{file}/content", self.content),
-            Route("GET", file, self.file),
-            Route("DELETE", file, self.delete),
+            *super().routes(),
             Route("POST", "/batches", self.create, creates=True),
             Route("GET", "/batches", self.batches),
             Route("GET", batch, self.batch),
@@ -80,60 +46,6 @@ class OpenAIBatches(BatchSurface):
             return str(next(iter((json_of(request).get("metadata") or {}).values()), "")) or None
         except (ValueError, AttributeError):
             return None
-
-    # --- Files ------------------------------------------------------------------------------------
-
-    async def upload(self, request: Request, match: re.Match[str]) -> Answer:
-        target = self.house.files.place()
-        try:
-            if request.upload is None:
-                raise NoForm
-            name, fields = read_form(request.upload, request.header(b"content-type") or "", target)
-        except NoForm:
-            return self.chat.refuse(400, "invalid_request", "A form with a file is required.")
-        if self.needs_purpose and fields.get("purpose") != "batch":
-            target.unlink()
-            return self.chat.refuse(400, "invalid_purpose", "'purpose' must be 'batch'.")
-        stored = self.keep(target, request.alias, name, "batch")
-        return Answer.of(200, self.file_object(stored))
-
-    needs_purpose: ClassVar[bool] = True
-
-    def keep(self, path: Path, alias: str, name: str, purpose: str) -> StoredFile:
-        files: Files = self.house.files
-        return files.keep(path, file_id=new_id("file-"), alias=alias, name=name, purpose=purpose)
-
-    def file_object(self, stored: StoredFile) -> dict[str, Any]:
-        return {
-            "id": stored.id,
-            "object": "file",
-            "bytes": stored.size,
-            "created_at": int(stored.created),
-            "filename": stored.name,
-            "purpose": stored.purpose,
-            "status": "processed",
-        }
-
-    async def files(self, request: Request, match: re.Match[str]) -> Answer:
-        found = [self.file_object(stored) for stored in self.house.files.of(request.alias)]
-        return Answer.of(200, {"object": "list", "data": found[:1000], "has_more": False})
-
-    async def file(self, request: Request, match: re.Match[str]) -> Answer:
-        stored = self.house.files.get(match[1], request.alias)
-        return self.nothing("file") if stored is None else Answer.of(200, self.file_object(stored))
-
-    async def content(self, request: Request, match: re.Match[str]) -> Answer:
-        stored = self.house.files.get(match[1], request.alias)
-        return self.nothing("file") if stored is None else Answer.of_files(stored.path)
-
-    async def delete(self, request: Request, match: re.Match[str]) -> Answer:
-        stored = self.house.files.get(match[1], request.alias)
-        if stored is None:
-            return self.nothing("file")
-        self.house.files.forget(stored.id)
-        return Answer.of(200, {"id": stored.id, "object": "file", "deleted": True})
-
-    # --- Batches ----------------------------------------------------------------------------------
 
     async def create(self, request: Request, match: re.Match[str]) -> Answer:
         try:

@@ -14,7 +14,8 @@ import orjson
 
 from providers.sandbox.batches.files import Files
 from providers.sandbox.batches.settings import BatchSettings
-from providers.sandbox.batches.work import Problem, Spelling, Work
+from providers.sandbox.batches.spelling import Problem, Spelling
+from providers.sandbox.batches.work import Work
 from providers.sandbox.chat import Chat
 from providers.sandbox.journal import Journal
 from providers.sandbox.wire import Answer, Call, Request

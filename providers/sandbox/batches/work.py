@@ -6,17 +6,17 @@ import asyncio
 import contextlib
 import random
 import time
-from array import array
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 import orjson
 
+from providers.sandbox.batches.reading import Reader, any_id, checked
 from providers.sandbox.batches.settings import BatchSettings
+from providers.sandbox.batches.spelling import ENDED, Phase, Problem, Spelling
 from providers.sandbox.chat import Chat
 from providers.sandbox.journal import Journal
 from providers.sandbox.wire import Answer, Request
@@ -25,58 +25,6 @@ CHECKED_AFTER = 0.15
 RUN_AFTER = 0.9
 """Of the seconds until it is done: when it has been checked, and when all lines have been run."""
 LINES_AT_ONCE = 20
-
-
-class Phase(Enum):
-    """Where a batch stands, whatever its provider calls it."""
-
-    CHECKING = "checking"
-    RUNNING = "running"
-    FINISHING = "finishing"
-    CANCELLING = "cancelling"
-    REFUSED = "refused"
-    CANCELLED = "cancelled"
-    EXPIRED = "expired"
-    COMPLETED = "completed"
-
-
-ENDED = frozenset({Phase.REFUSED, Phase.CANCELLED, Phase.EXPIRED, Phase.COMPLETED})
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why a batch is refused. ``line`` counts from 1."""
-
-    code: str
-    message: str
-    line: int | None = None
-
-
-class Spelling(Protocol):
-    """How a provider writes a line and its result."""
-
-    refuses_wrong_lines: bool
-    """Whether one wrong line refuses the whole batch; else it fails alone."""
-
-    def read_line(self, content: Any) -> tuple[str, str, Any]:
-        """Our id, the path and the body of the call that a line asks for. Raises anything for what is no line."""
-        ...
-
-    def result(self, custom_id: str, answer: Answer) -> bytes:
-        """The result of a line that was run, well or not."""
-        ...
-
-    def ended(self, custom_id: str, phase: Phase) -> bytes:
-        """The result of a line that was not run: cancelled or expired."""
-        ...
-
-    def broken(self, custom_id: str, result: bytes) -> bytes:
-        """A result that cannot be read."""
-        ...
-
-    def wrong(self, custom_id: str, problem: Problem) -> bytes:
-        """The result of a line that is none."""
-        ...
 
 
 @dataclass(slots=True)
@@ -144,7 +92,9 @@ class Work:
         seconds = self.settings.seconds
         await self._pause(began + CHECKED_AFTER * seconds)
         # The file may be large: reading it must not hold up the answers to others.
-        starts, self.problems = await asyncio.get_running_loop().run_in_executor(None, self._check)
+        starts, self.problems = await asyncio.get_running_loop().run_in_executor(
+            None, checked, self.lines, self.spelling
+        )
         if self.refusal is not None:
             self.problems = [self.refusal]
         if self.problems and (self.refusal is not None or self.spelling.refuses_wrong_lines):
@@ -154,7 +104,7 @@ class Work:
         if self.phase is Phase.CHECKING:
             self.phase = Phase.RUNNING
         with self.lines.open("rb") as lines, self.successes.open("wb") as good, self.failures.open("wb") as bad:
-            await self._run_lines(_Reader(lines, starts), good, bad, began)
+            await self._run_lines(Reader(lines, starts), good, bad, began)
         if self.phase is Phase.RUNNING:
             self.phase = Phase.FINISHING
         await self._pause(began + seconds)
@@ -175,34 +125,7 @@ class Work:
                 async with asyncio.timeout(delay):
                     await self._cancelled.wait()
 
-    def _check(self) -> tuple[array[int], list[Problem]]:
-        """Where the lines start, and what is wrong with them."""
-        starts: array[int] = array("Q")
-        problems: list[Problem] = []
-        seen: set[str] = set()
-        at = 0
-        with self.lines.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    starts.append(at)
-                    if (problem := self._problem_of(line, number, seen)) is not None:
-                        problems.append(problem)
-                at += len(line)
-        if not starts:
-            problems.append(Problem("empty_file", "The file holds no line."))
-        return starts, problems
-
-    def _problem_of(self, line: bytes, number: int, seen: set[str]) -> Problem | None:
-        try:
-            custom_id, _, _ = self.spelling.read_line(orjson.loads(line))
-        except Exception:  # a stranger's line may be wrong in any way
-            return Problem("invalid_json_line", "This line is not a request.", number)
-        if custom_id in seen:
-            return Problem("duplicate_custom_id", "The custom_id is used twice.", number)
-        seen.add(custom_id)
-        return None
-
-    async def _run_lines(self, reader: _Reader, good: BinaryIO, bad: BinaryIO, began: float) -> None:
+    async def _run_lines(self, reader: Reader, good: BinaryIO, bad: BinaryIO, began: float) -> None:
         order = list(range(self.total))
         random.shuffle(order)
         span = (RUN_AFTER - CHECKED_AFTER) * self.settings.seconds
@@ -227,7 +150,7 @@ class Work:
         try:
             custom_id, path, body = self.spelling.read_line(orjson.loads(line))
         except Exception:  # those that refuse no batch for a wrong line
-            bad.write(self.spelling.wrong(_any_id(line), Problem("invalid_request", "No request.")) + b"\n")
+            bad.write(self.spelling.wrong(any_id(line), Problem("invalid_request", "No request.")) + b"\n")
             self.counts["failed"] += 1
             return
         fault = self.settings.draw()
@@ -261,22 +184,3 @@ class Work:
             self.journal.accept(entry)
             self.journal.answered(entry, answer.status)
         return answer
-
-
-class _Reader:
-    """Reads lines by their number."""
-
-    def __init__(self, file: BinaryIO, starts: array[int]) -> None:
-        self._file = file
-        self._starts = starts
-
-    def line(self, number: int) -> bytes:
-        self._file.seek(self._starts[number])
-        return self._file.readline()
-
-
-def _any_id(line: bytes) -> str:
-    try:
-        return str(orjson.loads(line)["custom_id"])
-    except Exception:  # there is none to be found
-        return ""

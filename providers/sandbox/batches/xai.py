@@ -9,9 +9,11 @@ from typing import Any, ClassVar
 
 import orjson
 
-from providers.sandbox.batches.openai import DAY, FileLines, OpenAIBatches
+from providers.sandbox.batches.openai import DAY, OpenAIBatches
+from providers.sandbox.batches.openai_lines import FileLines
+from providers.sandbox.batches.spelling import Phase, Problem
 from providers.sandbox.batches.surface import Route, json_of, new_id
-from providers.sandbox.batches.work import Phase, Problem, Work
+from providers.sandbox.batches.work import Work
 from providers.sandbox.wire import JSON_HEADER, Answer, Request
 
 GRPC = {400: 3, 401: 16, 403: 7, 404: 5, 429: 8, 503: 14, 504: 4}
