@@ -134,7 +134,7 @@ _FIND_ITEMS = """
 def _told(cursor: CursorWrapper, receipts: Sequence[DeliveryReceipt]) -> list[Told]:
     """The receipts whose items are there, these locked, in the order of the items and then of their arrival."""
     by_id = {receipt.pk: receipt for receipt in receipts}
-    columns = [
+    columns: list[list[Any]] = [
         list(by_id),
         [one.provider for one in by_id.values()],
         [one.provider_reference for one in by_id.values()],
