@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 
 import orjson
 
-from providers.ai.batches.adapter import ODD_SHAPE, BatchAdapter, before_creation, part, whole
+from providers.ai.batches.adapter import ODD_SHAPE, before_creation, part, whole
+from providers.ai.batches.gemini_files import GeminiFiles
 from providers.ai.batches.grpc import CANCELLED, DEADLINE_EXCEEDED, http_status
 from providers.ai.batches.listing import Page, batches_listed
 from providers.ai.batches.refusals import refusal
@@ -23,7 +24,7 @@ from providers.base import (
     RemoteBatch,
     RemoteState,
 )
-from providers.http import FileBody, Response, classify
+from providers.http import Response, classify
 
 STATES = {
     "SUCCEEDED": RemoteState.ENDED,
@@ -36,7 +37,7 @@ STATES = {
 CLOCKS_DIFFER = timedelta(minutes=10)
 
 
-class GeminiBatches(BatchAdapter):
+class GeminiBatches(GeminiFiles):
     """``POST /models/<model>:batchGenerateContent`` with a file: one model for all lines."""
 
     # "Max requests not stated; file 2 GB": half of it, and our own choice of a number.
@@ -59,45 +60,10 @@ class GeminiBatches(BatchAdapter):
 
     def submit_batch(self, lines: Path, number: int, marker: str) -> RemoteBatch:
         with before_creation():
-            file_name = self._upload(lines, marker)
+            file_name = self.upload(lines, marker)
         order = {"batch": {"displayName": marker, "inputConfig": {"fileName": file_name}}}
         path = f"/models/{part(self.model)}:batchGenerateContent"
         return self._remote(self.call("POST", path, orjson.dumps(order)))
-
-    def _upload(self, lines: Path, marker: str) -> str:
-        """In two steps: one is told where to send the file, and sends it."""
-        body = FileBody(path=lines)
-        place, version = self.files.prefix.rpartition("/")[::2]
-        start = self.files.call(
-            "POST",
-            f"{place}/upload/{version}/files",
-            orjson.dumps({"file": {"displayName": marker}}),
-            timeout_seconds=self.exchange_seconds,
-            headers={
-                "Content-Type": "application/json",
-                "X-Goog-Upload-Protocol": "resumable",
-                "X-Goog-Upload-Command": "start",
-                "X-Goog-Upload-Header-Content-Length": str(body.size),
-                "X-Goog-Upload-Header-Content-Type": "application/jsonl",
-            },
-        )
-        path = self.files.own_path(start.headers.get("x-goog-upload-url") or "")
-        if path is None:
-            raise self.files.elsewhere()
-        response = self.files.call(
-            "POST",
-            path,
-            body,
-            timeout_seconds=self.upload_seconds,
-            headers={"X-Goog-Upload-Offset": "0", "X-Goog-Upload-Command": "upload, finalize"},
-        )
-        try:
-            name = response.parsed["file"]["name"]
-        except ODD_SHAPE:
-            name = None
-        if not isinstance(name, str) or not name:
-            raise self.files.invalid_response(response, "a body that is no file")
-        return name
 
     def look_at_batch(self, remote_id: str) -> RemoteBatch:
         return self._remote(self.call("GET", f"/{part(remote_id, '/')}"))
@@ -155,24 +121,9 @@ class GeminiBatches(BatchAdapter):
 
     def batch_results(self, batch: RemoteBatch) -> Iterator[LineResult]:
         if file_name := batch.detail.get("responses_file"):
-            yield from self._file(str(file_name))
+            yield from self.results_of(str(file_name))
         elif batch.detail.get("inlined"):
             yield from self._inlined(batch)
-
-    def _file(self, name: str) -> Iterator[LineResult]:
-        """Where the SDK finds it or, failing that, the documentation."""
-        place, version = self.files.prefix.rpartition("/")[::2]
-        path = f"{version}/{part(name, '/')}:download?alt=media"
-        try:
-            yield from self._lines(f"{place}/{path}")
-        except ProviderError as error:
-            if error.status != 404:
-                raise
-            yield from self._lines(f"{place}/download/{path}")
-
-    def _lines(self, path: str) -> Iterator[LineResult]:
-        for line in self.files.lines(path, timeout_seconds=self.download_seconds):
-            yield self.read_line(line)
 
     def _inlined(self, batch: RemoteBatch) -> Iterator[LineResult]:
         response = self.call("GET", f"/{part(batch.id, '/')}")
