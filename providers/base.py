@@ -228,7 +228,10 @@ class RemoteBatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineResult:
-    """What became of one line: exactly one of ``answer`` or ``error``. ``custom_id`` as we wrote it."""
+    """What became of one line: exactly one of ``answer`` or ``error``.
+
+    ``custom_id``: as we wrote it, a stranger's, or empty where the line does not tell whose it is.
+    """
 
     custom_id: str
     answer: ChatAnswer | None = None
@@ -258,8 +261,11 @@ class BatchProvider(ChatProvider, Protocol):
         ...
 
     def find_batch(self, marker: str, number: int, since: datetime, known: Collection[str]) -> RemoteBatch | None:
-        """The batch that an earlier submit made. Where the provider keeps no marker: the one of ``number`` lines that
-        was created after ``since`` and whose id is not among the ``known`` ones."""
+        """The batch that an earlier submit made; None only where there is none.
+
+        Where the provider keeps no marker: the one of ``number`` lines, created about ``since``, whose id is not among
+        the ``known`` ones and whose lines' ids begin with ``<marker>-``. While that cannot be told, a transient error.
+        """
         ...
 
     def look_at_batch(self, remote_id: str) -> RemoteBatch:
