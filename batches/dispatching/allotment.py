@@ -42,6 +42,7 @@ class Allotment:
                 slots = self._slots(window, channel, priority, shares)
                 demands = [Demand(b.id, b.owner_id, self._wanted(window, b, used_by_provider, now)) for b in batches]
                 given = fair_shares(slots, demands, self._last_served)
+                self._bound_by_accounts(window, batches, given, used_by_provider, now)
                 self._bound_by_limits(batches, given, permits_left, waiting, now)
                 for batch in batches:
                     taken = given.get(batch.id, 0)
@@ -126,6 +127,19 @@ class Allotment:
         if not ceilings:
             return None
         return max(0, min(ceilings) - window.leased_by_provider.get(alias, 0))
+
+    def _bound_by_accounts(
+        self, window: Window, batches: Iterable[Runnable], given: dict[int, int], used: Mapping[str, int], now: float
+    ) -> None:
+        """Batches of one account share the calls in flight that it takes; those served longest ago first."""
+        left: dict[str, int] = {}
+        for batch in sorted(batches, key=lambda batch: self._last_served.get(batch.id, 0.0)):
+            slots = self._provider_slots(window, batch.provider, now)
+            if slots is None or batch.id not in given:
+                continue
+            left.setdefault(batch.provider, max(0, slots - used.get(batch.provider, 0)))
+            given[batch.id] = min(given[batch.id], left[batch.provider])
+            left[batch.provider] -= given[batch.id]
 
     def _bound_by_limits(
         self,

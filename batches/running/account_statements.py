@@ -123,12 +123,14 @@ _OPEN = """
            changed_at = EXCLUDED.changed_at
      WHERE batches_provideraccount.opened_at IS NULL
 """
+BEFORE_SECONDS = 2.0
+"""Between an answer and its commit; no probe is made so soon after a breaker opened."""
 # The answer to a call that was made before says nothing. It reopens as after a 429: by a slow start.
-_CLOSE = """
+_CLOSE = f"""
     UPDATE batches_provideraccount
        SET opened_at = NULL, opened_for = '', probe_at = NULL, changed_at = clock_timestamp(),
            closed_until = GREATEST(closed_until, clock_timestamp())
-     WHERE alias = %s AND opened_at < clock_timestamp() - %s * interval '1 second'
+     WHERE alias = %s AND opened_at < clock_timestamp() - (%s + {BEFORE_SECONDS}) * interval '1 second'
 """
 _CLOSE_UNTIL = """
     INSERT INTO batches_provideraccount (alias, closed_until, reason, changed_at)

@@ -260,6 +260,8 @@ class Runner:
         """What the answer says of the account; an account that refuses everybody is held against no item."""
         alias = context.provider.alias
         judgement = self._health.judge(alias, item.id, outcome, waits=context.waits)
+        if judgement.opens_for and self._watch.is_open(alias):
+            return replace(judgement, opens_for="")
         if judgement.opens_for:
             logger.warning("The breaker of account %s opens: %s", alias, judgement.opens_for)
             self._watch.open_account(alias)
