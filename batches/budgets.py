@@ -17,6 +17,7 @@ from decimal import Decimal
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
+from batches.models import Batch
 from batches.progress import FACT_COLUMNS, BatchFacts
 
 BUDGET = "budget"
@@ -57,6 +58,15 @@ class Budget:
         if room <= 0 and self.leased == 0 and not known and left > average:
             return 1
         return max(0, room)
+
+
+def is_spent(batch: Batch, max_cost: Decimal | None = None) -> bool:
+    """Whether a batch's budget, or another, does not pay for a further call of it."""
+    budget = batch.max_cost if max_cost is None else max_cost
+    if budget is None:
+        return False
+    item_cost = batch.item_cost or Decimal(0)
+    return Budget(batch.pk, budget, batch.spent, item_cost, batch.succeeded, leased=0).room == 0
 
 
 _BUDGETS = """

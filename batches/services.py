@@ -13,6 +13,7 @@ from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
 from batches import audit, events
+from batches.budgets import is_spent
 from batches.estimating.item_cost import item_cost_of
 from batches.models import Batch
 from batches.problems import Conflict
@@ -40,8 +41,8 @@ def pause(batch: Batch, *, actor_id: int | None) -> Batch:
 def resume(batch: Batch, *, actor_id: int | None, max_cost: Decimal | None = None) -> Batch:
     """Go on with a paused batch, with another budget where one is given. Raises :class:`Conflict` unless paused, or
     where its budget is spent, and :class:`InvalidInput` for a budget where nothing has a price."""
-    budget = max_cost if max_cost is not None else batch.max_cost
-    if batch.status == BatchStatus.PAUSED and budget is not None and batch.spent >= budget:
+    if batch.status == BatchStatus.PAUSED and is_spent(batch, max_cost):
+        budget = batch.max_cost if max_cost is None else max_cost
         raise Conflict(f"The batch has spent {batch.spent:f} of its budget of {budget:f}: it needs a higher maxCost.")
     changes = {"held_for": ""} | _budgeted(batch, {} if max_cost is None else {"max_cost": max_cost})
     return _move(batch, BatchStatus.RUNNING, [BatchStatus.PAUSED], "resume", actor_id, **changes)

@@ -176,6 +176,9 @@ def test_a_budget_that_pays_for_no_further_call_holds_the_batch(running: Dispatc
     assert Notification.objects.get().details["left"] == 15
     running.tick()
     assert Notification.objects.count() == 1
+    with pytest.raises(Conflict, match="needs a higher maxCost"):
+        services.resume(batch, actor_id=None)
+    assert services.resume(batch, actor_id=None, max_cost=Decimal("0.26")).status == "running"
 
 
 def test_a_batch_in_flight_is_not_held_yet() -> None:
