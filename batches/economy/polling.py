@@ -9,7 +9,7 @@ from django.utils import timezone
 from batches.economy.claims import Work
 from batches.economy.refusals import refused
 from batches.economy.remote_rows import asked_provider, fields_of
-from batches.economy.waits import until_next_look
+from batches.economy.waits import CANCELLING_SECONDS, scaled, until_next_look
 from batches.running.context import BatchContext
 from batches.states import Step
 from providers.base import ErrorCategory, ProviderError, RemoteState
@@ -42,9 +42,15 @@ def look(work: Work, context: BatchContext) -> None:
         case RemoteState.FAILED:
             refused(work, context, remote.error or _unexplained(work), remote)
         case _:
-            age = (timezone.now() - row.submitted_at).total_seconds() if row.submitted_at else 0.0
             changes = fields_of(remote, work.row.remote)
-            work.put_off(until_next_look(age), failures=0, error="", error_code="", **changes)
+            work.put_off(_until_next_look(work), failures=0, error="", error_code="", **changes)
+
+
+def _until_next_look(work: Work) -> float:
+    if work.row.cancelling:
+        return scaled(CANCELLING_SECONDS)
+    age = (timezone.now() - work.row.submitted_at).total_seconds() if work.row.submitted_at else 0.0
+    return until_next_look(age)
 
 
 def _unexplained(work: Work) -> ProviderError:

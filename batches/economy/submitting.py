@@ -13,7 +13,7 @@ from batches.economy.held_items import dissolve
 from batches.economy.preparing import lines_file, prepare
 from batches.economy.refusals import refused
 from batches.economy.remote_rows import asked_provider, fields_of
-from batches.economy.waits import MOST_SEARCHES, until_next_look, until_search
+from batches.economy.waits import MOST_SEARCHES, PAUSED_SECONDS, scaled, until_next_look, until_search
 from batches.models import ProviderBatch
 from batches.running.context import BatchContext
 from batches.states import BatchStatus, Step
@@ -32,7 +32,7 @@ def submit(work: Work, context: BatchContext) -> None:
         dissolve(work)
         return
     if work.row.batch.status != BatchStatus.RUNNING:
-        work.put_off(0.0)  # paused: it is rung for when the batch goes on
+        work.put_off(scaled(PAUSED_SECONDS))
         return
     if work.row.deaths >= MOST_DEATHS:
         dissolve(work, suspects=True)
@@ -43,7 +43,7 @@ def submit(work: Work, context: BatchContext) -> None:
             dissolve(work)
             return
         if not _may_submit(work):
-            work.put_off(0.0)
+            work.put_off(scaled(PAUSED_SECONDS))
             return
         work.move(step=Step.SUBMITTING, size=number, submitting_at=Now())
         connection.close()

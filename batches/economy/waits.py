@@ -15,6 +15,10 @@ RING_AGAIN_SECONDS = 15.0
 FIRST_LOOK_SECONDS, LAST_LOOK_SECONDS = 2.0, 120.0
 PART_OF_AGE = 0.1
 """A batch is looked at again after so much of the time that it has been there already."""
+CANCELLING_SECONDS = 10.0
+"""Between looks at one whose end was asked for: that takes minutes, and somebody waits for it."""
+PAUSED_SECONDS = 5.0
+"""Until a batch that does not run just now is looked at again; while it is paused nobody rings for it."""
 
 FIRST_PATIENCE_SECONDS, LAST_PATIENCE_SECONDS = 10.0, 600.0
 """Between tries after something went wrong."""
