@@ -20,6 +20,7 @@ FIELDS = {
     "backoff": "backoff",
     "timeout": "timeout",
     "schedule": "scheduleTime",
+    "max_cost": "maxCost",
 }
 """Name of the parsed option -> field of the payload."""
 
@@ -37,6 +38,7 @@ def add_batch_arguments(parser: CommandParser) -> None:
     parser.add_argument("--retry-window", type=int, metavar="SECONDS", help="end retries so long after the first try")
     parser.add_argument("--backoff", type=int, metavar="MS", help="delay before the first retry; doubled each time")
     parser.add_argument("--timeout", type=int, metavar="MS", help="how long one call may take")
+    parser.add_argument("--max-cost", metavar="AMOUNT", help="begin no call once so much was spent")
     parser.add_argument("--csv", type=Path, metavar="OUT", help="write all results to this file")
     parser.add_argument("--no-wait", action="store_true", help="submit, print the batch's id, and end")
 

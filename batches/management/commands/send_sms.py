@@ -8,13 +8,16 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from rich.console import Console
 
+from batches.api.estimates import estimate_shape
 from batches.commandline.arguments import add_batch_arguments, batch_fields
+from batches.commandline.estimates import show_estimate
 from batches.commandline.finish import SMS_REPORT, finish, show_warnings
 from batches.commandline.owner import find_owner
 from batches.commandline.problems import refusal
 from batches.commandline.recipients import RecipientFile, read_recipients
 from batches.commandline.screen import console_of, plain
 from batches.commandline.spreadsheet import require_writable
+from batches.estimating.estimate import estimate
 from batches.operations.sms import build_sms_batch
 from batches.options import NewBatch
 from batches.problems import InvalidInput, Problem
@@ -34,6 +37,7 @@ class Command(BaseCommand):
         parser.add_argument("file", type=Path, metavar="FILE.csv")
         parser.add_argument("--template", required=True, metavar="TEXT", help='e.g. "Hi {{name}}"; names are columns')
         parser.add_argument("--number-column", metavar="NAME", help="the phone numbers' column (default: guessed)")
+        parser.add_argument("--estimate", action="store_true", help="say what it would cost and take, send none")
         parser.add_argument("--dry-run", action="store_true", help="check everything, show the first texts, send none")
         add_batch_arguments(parser)
 
@@ -43,6 +47,10 @@ class Command(BaseCommand):
         owner = find_owner(options["user"])
         console = console_of(self.stdout)
         source = read_recipients(options["file"], options["number_column"], names_in(options["template"]))
+        if options["estimate"]:
+            found = estimate(owner.pk, self._payload(source, options), build_sms_batch)
+            show_estimate(console, estimate_shape(found))
+            return
         new = self._build(owner.pk, source, options)
         if options["dry_run"]:
             show_first(console, new)
@@ -51,13 +59,16 @@ class Command(BaseCommand):
         batch = submit_batch(owner_id=owner.pk, new=new)
         finish(console, batch, SMS_REPORT, options, in_own_words=source.in_lines)
 
-    def _build(self, owner_id: int, source: RecipientFile, options: dict[str, Any]) -> NewBatch:
+    def _payload(self, source: RecipientFile, options: dict[str, Any]) -> dict[str, Any]:
         payload = {"text": options["template"], "recipients": source.recipients, **batch_fields(options)}
         payload.setdefault("name", options["file"].stem[:200])
         if options["provider"] is not None:
             payload["provider"] = options["provider"]
+        return payload
+
+    def _build(self, owner_id: int, source: RecipientFile, options: dict[str, Any]) -> NewBatch:
         try:
-            return build_sms_batch(owner_id, payload)
+            return build_sms_batch(owner_id, self._payload(source, options))
         except InvalidInput as refused:
             raise refusal(refused.problems, source.where) from refused
 
