@@ -16,6 +16,7 @@ from batches.models import Batch
 from batches.operations import Operation, get_operation, operation_names
 from batches.options import NewBatch
 from batches.problems import InvalidInput, Problem
+from batches.states import FAST, MODES
 
 DRY_RUN = "dryRun"
 
@@ -65,6 +66,7 @@ def operation_shape(operation: Operation) -> dict[str, Any]:
         "description": operation.summary,
         "fields": dict(operation.accepts),
         "makesFiles": operation.finishes,
+        "modes": list(MODES) if operation.asks_models else [FAST],
     }
 
 

@@ -180,6 +180,7 @@ def test_which_operations_there_are(client: Client) -> None:
         "description": "Counts.",
         "fields": {"number": "How far.", "finish": "What finishing does."},
         "makesFiles": True,
+        "modes": ["fast"],
     }
     assert {"rate_photos", "sms"} <= shown.keys()
 

@@ -477,6 +477,7 @@ DESCRIPTIONS: dict[str, Description] = {
                         "description": "Describes records.",
                         "fields": Free({"filters": "Which records."}),
                         "makesFiles": False,
+                        "modes": ["fast", "economy"],
                     }
                 ],
             }
