@@ -157,3 +157,26 @@ def test_an_opt_out_that_comes_while_a_batch_waits_holds(owner: Owner, sandbox: 
     until(lambda: batch.items.filter(status="failed").exists(), lambda: statuses(batch))
     assert batch.items.get().error_code == "opted_out"
     assert sandbox.log() == []
+
+
+@pytest.mark.parametrize("trouble", [401, 402])
+def test_while_an_account_refuses_everybody_another_sends(owner: Owner, sandbox: SandboxServer, trouble: int) -> None:
+    """Nothing had left, so nothing is sent twice; the second account's own limit holds, and its receipts are heard."""
+    sandbox.configure(accounts={"twilio": {"refuse": trouble}})
+    batch = owner.text(*PEOPLE, fallbacks=["plivo"])
+    until(lambda: statuses(batch) == {("succeeded", "delivered"): len(PEOPLE)}, lambda: statuses(batch))
+    assert set(batch.items.values_list("provider", flat=True)) == {"plivo"}
+    calls = [entry for entry in sandbox.log() if entry["provider"] == "plivo"]
+    assert Counter(entry["to"] for entry in calls) == dict.fromkeys(PEOPLE, 1)
+    assert not [entry for entry in sandbox.log() if entry["provider"] == "twilio" and entry["accepted"]]
+    instants = sorted(entry["at"] for entry in calls)
+    assert instants[-1] - instants[0] >= (len(PEOPLE) - 2) / 8  # high: 8 a second
+    assert owner.delivery(batch)["delivered"] == len(PEOPLE)
+
+
+def test_what_is_in_doubt_at_one_account_is_not_sent_by_another(owner: Owner, sandbox: SandboxServer) -> None:
+    sandbox.configure(error_rates={"disconnect": 1}, receipts={"faults": {"lost": 1}})
+    batch = owner.text(*PEOPLE[:4], fallbacks=["plivo"])
+    until(lambda: batch.items.filter(status="unknown").count() == 4, lambda: statuses(batch))
+    assert {entry["provider"] for entry in sandbox.log()} == {"twilio"}
+    assert len(sandbox.log()) == 4
