@@ -14,6 +14,7 @@ from batches.api.shapes import batch_shape
 from batches.files import discard_files
 from batches.models import Batch
 from batches.operations import Operation, get_operation, operation_names
+from batches.operations.modes import ACCEPTS
 from batches.options import NewBatch
 from batches.problems import InvalidInput, Problem
 from batches.states import FAST, MODES
@@ -64,7 +65,7 @@ def operation_shape(operation: Operation) -> dict[str, Any]:
         "name": operation.name,
         "channel": operation.channel,
         "description": operation.summary,
-        "fields": dict(operation.accepts),
+        "fields": {**operation.accepts, **(ACCEPTS if operation.asks_models else {})},
         "makesFiles": operation.finishes,
         "modes": list(MODES) if operation.asks_models else [FAST],
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from batches.accounts import known_provider
 from batches.operations.base import Operation
 from batches.operations.payload import Fields
@@ -10,6 +12,11 @@ from batches.states import ECONOMY, FAST, MODES
 from providers.base import answers_batches
 
 RETRIES, DEADLINE = "economyRetries", "deadline"
+ACCEPTS: Mapping[str, str] = {
+    "mode": "fast, or economy: by the provider's own batch API, at its discount, within a day.",
+    RETRIES: "Of economy mode: how what failed is asked again, economy or fast.",
+    DEADLINE: "Of economy mode: what is not answered when this instant nears is asked fast.",
+}
 
 
 def read_mode(fields: Fields, operation: type[Operation], alias: str) -> Mode:

@@ -120,7 +120,6 @@ class RatePhotos(Operation):
         "providerId": "Alias or model of the provider.",
         "prompt": "What to ask about each photo.",
         "systemPrompt": "Who the model is to be.",
-        "mode": "fast or economy.",
     }
     asks_models: ClassVar[bool] = True
 

@@ -183,6 +183,9 @@ def test_which_operations_there_are(client: Client) -> None:
         "modes": ["fast"],
     }
     assert {"rate_photos", "sms"} <= shown.keys()
+    for name in ("rate_photos", "annotate", "process_files", "analyze_conversations"):
+        assert shown[name]["modes"] == ["fast", "economy"]
+        assert {"mode", "economyRetries", "deadline"} <= shown[name]["fields"].keys()
 
 
 # --- One batch
