@@ -14,7 +14,19 @@ from pathlib import Path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "batchsite.settings")
 
-from benchmarks import claim, data, messages, naive, photos, records, records_operations, sizes, sockets, waiting
+from benchmarks import (
+    adaptive,
+    claim,
+    data,
+    messages,
+    naive,
+    photos,
+    records,
+    records_operations,
+    sizes,
+    sockets,
+    waiting,
+)
 from benchmarks.stack import ROOT, Stack, running_stack
 
 USUAL = ("photos", "sms")
@@ -54,6 +66,8 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--chart", type=Path, default=ROOT / "benchmarks" / "cost_per_item.svg", help="where the chart of sizes goes"
     )
+    options.add_argument("--adaptive-items", type=int, default=20_000, help="photos through a limit (default: 20000)")
+    options.add_argument("--adaptive-limit", type=float, default=3_000.0, help="requests a minute (default: 3000)")
     options.add_argument("--records", type=int, default=100_000, help="records to search among (default: 100000)")
     options.add_argument("--sockets", type=int, default=500, help="WebSockets that watch (default: 500)")
     options.add_argument("--output", type=Path, help="write the tables to this file as well")
@@ -161,11 +175,21 @@ def measure_data(options: argparse.Namespace) -> list[str]:
     return [data.report(data.measure(options.records))]
 
 
+def measure_adaptive(options: argparse.Namespace) -> list[str]:
+    """A limit that nobody configured, halved and restored on the way."""
+    items, limit = options.adaptive_items, options.adaptive_limit
+    print(f"Adaptive: {items:,} photos, {limit:,.0f} requests a minute", flush=True)
+    with running_stack(options.workers) as stack:
+        measured = adaptive.measure(stack, items=items, per_minute=limit, latency_ms=options.latency_ms)
+    return [adaptive.report(measured, items=items, per_minute=limit, workers=options.workers)]
+
+
 PARTS: dict[str, Callable[[argparse.Namespace], list[str]]] = {
     "photos": measure_photos,
     "sms": measure_messages,
     "claim": measure_claims,
     "waiting": measure_waiting,
+    "adaptive": measure_adaptive,
     "sockets": measure_sockets,
     "sizes": measure_sizes,
     "records": measure_records,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from batches.admin.paging import ReadOnlyAdmin
+from batches.breakers import close_breaker
 from batches.dispatching.concerns import current_concerns
 from batches.models import BatchHistogram, Lease, ProviderAccount, Worker
 
@@ -73,10 +75,27 @@ class WorkerAdmin(ReadOnlyAdmin[Worker]):
 
 @admin.register(ProviderAccount)
 class ProviderAccountAdmin(ReadOnlyAdmin[ProviderAccount]):
-    """Which accounts are closed until when, and why."""
+    """Which accounts are closed until when, and why; what was learned of their limits."""
 
-    list_display = ("alias", "closed_until", "reason", "changed_at")
+    list_display = (
+        *("alias", "opened_for", "opened_at", "probe_at", "closed_until", "reason"),
+        *("concurrency", "cut_at", "requests_per_minute", "tokens_per_minute", "tokens_per_call", "changed_at"),
+    )
     search_fields = ("alias",)
+    actions = ("close_breakers",)
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Who may use the action: whoever was given the right to change accounts."""
+        return bool(request.user.has_perm("batches.change_provideraccount"))
+
+    @admin.action(description="Let them take calls again now", permissions=["operate"])
+    def close_breakers(self, request: HttpRequest, accounts: QuerySet[ProviderAccount]) -> None:
+        """For those whose key was mended, or whose bill was paid, before the next probe finds out."""
+        closed = [account.alias for account in accounts if close_breaker(account.alias, actor_id=request.user.pk)]
+        if closed:
+            messages.success(request, f"They take calls again: {', '.join(closed)}.")
+        else:
+            messages.warning(request, "None of them was shut.")
 
 
 @admin.register(BatchHistogram)
