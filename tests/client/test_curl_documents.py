@@ -28,7 +28,7 @@ found() { grep -oE "$1" last | tail -1; }
 ended() {
   for _ in $(seq 300); do
     command curl -s "$URL/api/batch/$1" -H "Authorization: Bearer $KEY" |
-      grep -qE '"status":"(completed|failed)"' && return 0
+      grep -qE '"status":"(completed|failed)"|"held_for"' && return 0
     sleep 0.1
   done
   echo "$1 does not end" >&2
@@ -106,6 +106,22 @@ def test_the_calls_of_the_operations_on_records(answers: list[Any]) -> None:
         else:
             found = outcomes
         assert any(without_ids(example) == without_ids(one) for one in found), (example, found)
+
+
+@pytest.mark.parametrize("answers", ["docs/providers.md"], indirect=True)
+def test_the_calls_of_the_providers_document(answers: list[Any]) -> None:
+    assert len(answers) == len(re.findall(r"^curl ", "\n".join(blocks("docs/providers.md")), re.MULTILINE))
+    photos, messages = (answer["estimate"] for answer in answers if "estimate" in answer)
+    assert (photos["withinMaxCost"], messages["segments"], messages["refusedItems"]) == (True, 1, 1)
+    (held,) = (answer["batch"] for answer in answers if answer.get("batch", {}).get("held_for"))
+    assert (held["status"], held["held_for"], held["max_cost"]) == ("paused", "budget", "0.001000")
+    assert sorted(Batch.objects.exclude(subject="budget").values_list("operation", "mode", "status")) == [
+        ("rate_photos", "economy", "completed"),
+        ("rate_photos", "fast", "completed"),
+        ("sms", "fast", "completed"),
+    ]
+    for batch in Batch.objects.exclude(subject="budget"):
+        assert batch.spent == sum(item.cost or 0 for item in batch.items.all()) > 0
 
 
 def without_ids(value: Any) -> Any:
