@@ -9,9 +9,11 @@ http_application = get_asgi_application()  # loads the apps, which the imports b
 
 from channels.routing import ProtocolTypeRouter  # type: ignore[import-untyped]  # noqa: E402
 
+from batches.garbage import look_seldom  # noqa: E402
 from batches.live.redaction import hide_query_strings  # noqa: E402
 from batches.live.routing import websocket_application  # noqa: E402
 from batchsite.body_limit import limit_bodies  # noqa: E402
 
 hide_query_strings()
 application = ProtocolTypeRouter({"http": limit_bodies(http_application), "websocket": websocket_application})
+look_seldom()

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from django.conf import settings
 from django.db import Error, connection
 
+from batches.garbage import look_seldom
 from batches.progress import BatchFacts, publisher
 from batches.running import context
 from batches.running.changes import Change
@@ -35,17 +36,18 @@ class Engine:
         self.watch = Watch(self.boot_id)
         self.recorder = Recorder(self._recorded, self._written)
         self.runner = Runner(self.boot_id, self.watch, self._record)
-        self.tally = Tally()
         self.learning = Learning(self.runner.usage)
+        self.tally = Tally()
         self.progress = ProgressWatch(self.watch, self.runner, self.stop, self.tally)
 
     def start(self) -> None:
         """Begin to accept leases."""
         context.prepare()
+        look_seldom()
         self.recorder.start()
         self.watch.start()
-        logger.info("Engine %s started", self.boot_id)
         self.learning.start()
+        logger.info("Engine %s started", self.boot_id)
 
     def run_lease(self, lease_id: int) -> None:
         """Accept a lease and start its items; returns when the last of them has started."""
@@ -67,8 +69,8 @@ class Engine:
             logger.error("Stopped with outcomes that the database did not take; their leases will expire")
         self.recorder.stop()
         self.progress.stop()
-        self.watch.stop()
         self.learning.stop()
+        self.watch.stop()
         try:
             farewell(self.boot_id)
         except Error:

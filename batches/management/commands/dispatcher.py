@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand
 
 from batches.dispatching.dispatcher import Dispatcher
 from batches.dispatching.publish import Publication
+from batches.garbage import look_seldom
 from batches.standstill import Alarm
 from batchsite.celery import app
 
@@ -29,4 +30,5 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: dispatcher.stop())
         alarm.start()
+        look_seldom()
         dispatcher.run()
