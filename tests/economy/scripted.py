@@ -91,14 +91,18 @@ remote = Remote()
 _ids = itertools.count(1)
 
 
-class Batcher(Repeatable):
-    """Answers batches as :data:`remote` says."""
-
-    batch_limits: ClassVar[BatchLimits] = BatchLimits(lines=1000, size=1_000_000)
+class Chatter(Repeatable):
+    """Answers one question at a time."""
 
     def complete(self, request: ChatRequest) -> ChatAnswer:
         remote.asked_fast.append(request.prompt)
         return answer(f"fast: {request.prompt}")
+
+
+class Batcher(Chatter):
+    """Answers batches as :data:`remote` says."""
+
+    batch_limits: ClassVar[BatchLimits] = BatchLimits(lines=1000, size=1_000_000)
 
     def batch_line(self, custom_id: str, request: ChatRequest) -> bytes:
         return json.dumps([custom_id, request.prompt]).encode() + b"\n"
