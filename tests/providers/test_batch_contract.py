@@ -141,7 +141,7 @@ def test_photos_are_rated_as_in_fast_calls(adapter: type[BatchAdapter], sandbox:
 
 @every_adapter
 def test_its_progress_only_grows(adapter: type[BatchAdapter], sandbox: SandboxServer, tmp_path: Path) -> None:
-    sandbox.configure(batches={"seconds": 1})
+    sandbox.configure(batches={"seconds": 1.5})
     provider = make(adapter, sandbox.url)
     batch = provider.submit_batch(written(provider, tmp_path, 40), 40, MARKER)
     seen: list[int | None] = []
