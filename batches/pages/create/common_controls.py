@@ -83,13 +83,13 @@ def common_body(form: Form, zone: str) -> dict[str, Any]:
         if name in form.controls and form[name].value.strip():
             body[name] = form[name].value.strip()
     if form["schedule"].value:
-        body["scheduleTime"] = _instant(form["schedule"].value, zone)
+        body["scheduleTime"] = instant_of(form["schedule"].value, zone)
     if "max_cost" in form.controls and form["max_cost"].value.strip():
         body["maxCost"] = form["max_cost"].value.strip().replace(",", ".")
     return body
 
 
-def _instant(text: str, zone: str) -> str:
+def instant_of(text: str, zone: str) -> str:
     """A moment by the clock of whoever typed it. What is none is left for the operation to refuse."""
     try:
         return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone or "UTC")).isoformat()

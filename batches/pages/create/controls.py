@@ -23,7 +23,7 @@ class Choice:
 
 @dataclass(slots=True)
 class Control:
-    """A field as its template draws it. ``kind``: text, area, number, moment, choice or tick."""
+    """A field as its template draws it. ``kind``: text, area, number, moment, time, choice, tick, ticks or files."""
 
     name: str
     label: str
@@ -43,6 +43,11 @@ class Control:
     def described_by(self) -> str:
         """The ids of what is said about it."""
         return f"hint-{self.name} problem-{self.name}" if self.hint else f"problem-{self.name}"
+
+    @property
+    def chosen(self) -> list[str]:
+        """Of several boxes the ticked ones."""
+        return self.value.split("\n")
 
 
 @dataclass(slots=True)

@@ -130,7 +130,7 @@ def new_messages(request: HttpRequest) -> HttpResponse:
     campaign = _read(request)
     starts = request.POST.get("action") == "start"
     _look(campaign, owner_id, typing=not starts, live=False)
-    if starts and campaign.refused.count and not campaign.leaves_out:
+    if starts and campaign.found and campaign.refused.count and not campaign.leaves_out:
         campaign.form.say("pasted", "Some rows cannot be sent to: mend them, or leave them out.")
     if starts and campaign.may_start:
         try:

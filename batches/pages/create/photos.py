@@ -113,7 +113,7 @@ def new_photos(request: HttpRequest) -> HttpResponse:
     shoot = _read(request)
     starts = request.POST.get("action") == "start"
     _look(shoot, owner_id, typing=not starts, live=False)
-    if starts and shoot.refused.count and not shoot.leaves_out:
+    if starts and shoot.found and shoot.refused.count and not shoot.leaves_out:
         shoot.form.say("urls", "Some photos cannot go: mend them, or leave them out.")
     if starts and shoot.may_start:
         try:

@@ -5,29 +5,33 @@ import { upload } from "./uploading.js";
 export function begin() {
   for (const input of document.querySelectorAll("[data-stage]")) {
     for (const name of ["input", "change"]) input.addEventListener(name, (event) => event.stopPropagation());
-    input.addEventListener("change", () => stage(input, input.files[0]));
-    takeDrops(input.closest("[data-drop]"), (files) => stage(input, files[0]));
+    input.addEventListener("change", () => stage(input, [...input.files]));
+    takeDrops(input.closest("[data-drop]"), (files) => stage(input, files));
   }
 }
 
-async function stage(input, file) {
-  if (!file) return;
+async function stage(input, files) {
+  if (!files.length) return;
+  const many = input.hasAttribute("data-many");
   const problem = document.getElementById(`problem-${input.id}`);
   const chosen = document.getElementById("chosen-file");
   const bar = document.createElement("progress");
-  bar.setAttribute("aria-label", `Uploading ${file.name}`);
+  const earlier = many ? [...chosen.querySelectorAll("input[type=hidden]")] : [];
   problem.textContent = "";
-  chosen.replaceChildren(bar);
-  try {
-    const stored = await upload(file, input.dataset.stage, (share) => { bar.value = share; });
-    const id = document.createElement("input");
-    Object.assign(id, { type: "hidden", name: input.dataset.names || "file", value: stored.fileId });
-    chosen.append(id);
-    bar.removeAttribute("value");
-  } catch (error) {
-    chosen.replaceChildren();
-    problem.textContent = error.message;
+  chosen.replaceChildren(bar, ...earlier);
+  for (const file of many ? files : files.slice(0, 1)) {
+    bar.setAttribute("aria-label", `Uploading ${file.name}`);
+    try {
+      const stored = await upload(file, input.dataset.stage, (share) => { bar.value = share; });
+      const id = document.createElement("input");
+      Object.assign(id, { type: "hidden", name: "file", value: stored.fileId });
+      chosen.append(id);
+      bar.removeAttribute("value");
+    } catch (error) {
+      problem.textContent = `${file.name}: ${error.message}`;
+    }
   }
+  bar.remove();
   input.value = "";
   globalThis.htmx.trigger(input.form, "look");
 }

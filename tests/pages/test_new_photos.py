@@ -1,0 +1,145 @@
+"""Photo batches by form: uploads, addresses and lists."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from PIL import Image
+
+from batches.extraction.readers import readers
+from batches.files import store_file
+from batches.models import Batch, StoredFile
+
+pytestmark = pytest.mark.django_db
+
+Told = Callable[[str, str], str]
+URLS = "https://example.com/a/one.jpg\r\n\r\nhttps://example.com/b/one.jpg\r\n"
+
+
+def jpeg() -> bytes:
+    whole = io.BytesIO()
+    Image.new("RGB", (64, 48), "teal").save(whole, "JPEG")
+    return whole.getvalue()
+
+
+def post(person: Client, suffix: str = "", **fields: Any) -> Any:
+    usual = {"token": "t", "action": "start", "priority": "normal", "provider": "openai-gpt-5", "shoot": "Wedding"}
+    return person.post(f"/new/photos{suffix}", {**usual, **fields})
+
+
+def page_of(answer: Any) -> str:
+    assert answer.status_code == 200
+    return str(answer.content.decode())
+
+
+def test_addresses_become_a_batch(person: Client) -> None:
+    answer = post(person, urls=URLS, prompt="How many stars?", mode="economy")
+    batch = Batch.objects.get()
+    assert answer.headers["Location"] == f"/batches/{batch.public_id}"
+    assert (batch.subject, batch.mode, batch.parameters["prompt"]) == ("Wedding", "economy", "How many stars?")
+    assert list(batch.items.order_by("position").values_list("key", "input__url")) == [
+        ("one.jpg", "https://example.com/a/one.jpg"),
+        ("one.jpg (2)", "https://example.com/b/one.jpg"),
+    ]
+
+
+def test_uploads_are_kept_by_id_and_seen(person: Client, ada: User) -> None:
+    photos = [SimpleUploadedFile(f"DSC_{n}.jpg", jpeg(), "image/jpeg") for n in range(2)]
+    page = page_of(post(person, action="check", photos=photos))
+    first, second = StoredFile.objects.order_by("id")
+    assert f'src="/new/thumbnails/{first.public_id}"' in page
+    assert "Rate 2 photos" in page
+    thumbnail = person.get(f"/new/thumbnails/{first.public_id}")
+    assert thumbnail.status_code == 200
+    assert thumbnail.headers["Content-Type"].startswith("image/")
+    readers().close()
+    post(person, uploaded=f"{first.public_id}\n{second.public_id}")
+    assert list(Batch.objects.get().items.values_list("input__fileId", flat=True)) == [
+        first.public_id,
+        second.public_id,
+    ]
+
+
+def test_two_thousand_photos_are_one_field(person: Client, ada: User) -> None:
+    rows = [StoredFile(owner=ada, name=f"{n}.jpg", media_type="image/jpeg", size=9) for n in range(2_000)]
+    StoredFile.objects.bulk_create(rows)
+    page = page_of(post(person, "/preview", uploaded="\n".join(row.public_id for row in rows)))
+    assert "Rate 2,000 photos" in page
+    assert page.count("<img") == 24
+    assert "+1,976" in page
+
+
+def test_a_list_of_very_many_goes_instead(person: Client, ada: User, told: Told) -> None:
+    lines = b"".join(b'{"id": "%d", "url": "https://example.com/%d.jpg"}\n' % (n, n) for n in range(5))
+    stored = store_file(ada.pk, "photos.jsonl", "application/jsonl", lines)
+    assert post(person, file=stored.public_id).status_code == 302
+    assert Batch.objects.get().total == 5
+    broken = store_file(ada.pk, "photos.jsonl", "application/jsonl", lines + b'{"id": "x", "url": "nope"}\n')
+    page = page_of(post(person, file=broken.public_id))
+    assert "line 6" in page
+    assert told(page, "urls") == "Mend these lines of the file."
+
+
+def test_photos_that_cannot_go_are_told_and_left_out_where_that_is_wanted(person: Client, told: Told) -> None:
+    page = page_of(post(person, urls=f"{URLS}nope"))
+    assert '<th scope="row">line 4</th>' in page
+    assert "mend them, or leave them out" in told(page, "urls")
+    assert Batch.objects.count() == 0
+    assert post(person, urls=f"{URLS}nope", leaves_out="1").status_code == 302
+    assert Batch.objects.get().total == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "name", "words"),
+    [
+        ({"shoot": " "}, "shoot", "Is required"),
+        ({"urls": ""}, "urls", "empty"),
+        ({"prompt": "x" * 20_001}, "prompt", "at most"),
+        ({"provider": "nobody"}, "provider", "No chat provider"),
+        ({"mode": "free"}, "mode", "Must be one of"),
+        ({"max_cost": "-1"}, "max_cost", "above 0"),
+    ],
+)
+def test_each_problem_is_beside_its_field(
+    person: Client, told: Told, fields: dict[str, str], name: str, words: str
+) -> None:
+    page = page_of(post(person, **{"urls": URLS, **fields}))
+    assert words in told(page, name)
+    assert Batch.objects.count() == 0
+    assert "Nothing was started yet" in page
+
+
+def test_anothers_photo_is_neither_seen_nor_rated(person: Client, django_user_model: Any) -> None:
+    bob = django_user_model.objects.create_user("bob")
+    theirs = store_file(bob.pk, "secret.jpg", "image/jpeg", jpeg())
+    assert person.get(f"/new/thumbnails/{theirs.public_id}").status_code == 404
+    page = page_of(post(person, uploaded=theirs.public_id))
+    assert "secret.jpg" not in page
+    assert "Must be the id of an uploaded file" in page
+    assert Batch.objects.count() == 0
+
+
+def test_what_is_no_image_has_no_thumbnail(person: Client, ada: User) -> None:
+    page = store_file(ada.pk, "a.html", "text/html", b"<script>alert(1)</script>")
+    assert person.get(f"/new/thumbnails/{page.public_id}").status_code == 404
+
+
+def test_hostile_names_are_text(person: Client) -> None:
+    evil = '"><script>alert(1)</script>.jpg'
+    photo = SimpleUploadedFile("x.jpg", jpeg(), "image/jpeg")
+    photo.name = evil
+    page = page_of(post(person, action="check", photos=photo, shoot=evil, urls=f"https://example.com/{evil}"))
+    assert "<script>alert" not in page
+
+
+def test_without_a_token_nothing_starts(ada: User) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(ada)
+    assert post(strict, urls=URLS).status_code == 403
+    assert post(strict, "/preview", urls=URLS).status_code == 403
