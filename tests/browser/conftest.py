@@ -57,28 +57,53 @@ def alice(transactional_db: None) -> User:
     return User.objects.create_user("alice", password=PASSWORD)
 
 
+class WebProcess:
+    """A web process on the tests' database, which may be stopped and started again at the same address."""
+
+    def __init__(self, log_path: Path, environment: dict[str, str] | None = None) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.address = f"http://127.0.0.1:{self.port}"
+        self._log_path = log_path
+        database = {"DATABASE_URL": tests_database_url(), "SECRET_KEY": settings.SECRET_KEY}
+        self._environment = {**os.environ, **database, **(environment or {})}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+        with self._log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "uvicorn", "batchsite.asgi:application", "--port", str(self.port)],
+                cwd=ROOT,
+                env=self._environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        wait_for_answer(self.port, self._process)
+
+    def stop(self) -> None:
+        """Ask it to end, and wait."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(DEADLINE_SECONDS)
+            self._process = None
+
+    def end(self) -> None:
+        """Stop; it must not have run into anything meanwhile."""
+        self.stop()
+        assert "Traceback" not in self._log_path.read_text()
+
+
 @pytest.fixture(scope="session")
 def site(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a web process of its own, on the tests' database."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log_path = tmp_path_factory.mktemp("web") / "web.log"
-    with log_path.open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", "batchsite.asgi:application", "--port", str(port)],
-            cwd=ROOT,
-            env={**os.environ, "DATABASE_URL": tests_database_url(), "SECRET_KEY": settings.SECRET_KEY},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
+    web = WebProcess(tmp_path_factory.mktemp("web") / "web.log")
     try:
-        wait_for_answer(port, process)
-        yield f"http://127.0.0.1:{port}"
+        web.start()
+        yield web.address
     finally:
-        process.terminate()
-        process.wait(DEADLINE_SECONDS)
-    assert "Traceback" not in log_path.read_text()
+        web.end()
 
 
 def tests_database_url() -> str:

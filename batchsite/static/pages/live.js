@@ -141,5 +141,5 @@ function fetchPiece(address, options) {
 function isInUse(place) {
   const focused = document.activeElement;
   return Boolean(place.querySelector("input[name=position]:checked, details[open]"))
-    || (place.contains(focused) && focused.matches("input, select"));
+    || (place.contains(focused) && focused.matches("input:not([type=checkbox]), select"));
 }

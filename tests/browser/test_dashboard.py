@@ -1,0 +1,190 @@
+"""The dashboard as people use it: they filter, look into what failed, run it again, take files away."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from playwright.sync_api import Page, expect
+
+from batches.models import Batch
+from tests.browser.conftest import WebProcess
+from tests.browser.test_live_page import change, photo_batch
+from tests.live.conftest import make_batch
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+HOSTILE = "<img src=x onerror=\"document.title='taken'\">"
+
+
+def stays(page: Page) -> None:
+    """From now on the page may exchange its pieces, but not be loaded anew."""
+    page.evaluate("window.neverReloaded = true")
+
+
+def stayed(page: Page) -> bool:
+    return bool(page.evaluate("window.neverReloaded"))
+
+
+def test_the_list_is_filtered_as_one_types(visit: Any, alice: User) -> None:
+    make_batch(alice, name="Harbour festival")
+    make_batch(alice, name="Gallery opening", status="completed")
+    there = visit()
+    there.sign_in()
+    page = there.page
+    stays(page)
+    page.get_by_label("Search").fill("gall")
+    expect(page.get_by_role("link", name="Harbour festival")).to_have_count(0)
+    expect(page).to_have_url(re.compile(r"/\?q=gall$"))
+    page.get_by_label("Search").fill("")
+    page.get_by_label("Status").select_option("running")
+    expect(page.get_by_role("link", name="Gallery opening")).to_have_count(0)
+    expect(page.get_by_role("link", name="Harbour festival")).to_be_visible()
+    page.get_by_label("Search").fill("nothing like it")
+    expect(page.get_by_role("heading", name="No batch matches")).to_be_visible()
+    there.look("list-nothing")
+    assert stayed(page)
+    page.go_back()
+    expect(page.get_by_role("link", name="Harbour festival")).to_be_visible()
+
+
+def test_what_failed_is_found_understood_and_run_again(visit: Any, alice: User) -> None:
+    batch = photo_batch(alice)
+    there = visit()
+    there.sign_in(f"/batches/{batch.public_id}")
+    page = there.page
+    stays(page)
+    page.locator("#item-status").select_option("failed")
+    expect(page.locator("#items .items tbody tr")).to_have_count(2)
+    expect(page).to_have_url(re.compile("status=failed"))
+    retry = page.get_by_role("button", name="Retry the chosen items")
+    expect(retry).to_be_disabled()
+    page.get_by_role("checkbox", name="Choose all failed items of this page").check()
+    expect(page.get_by_role("button", name="Retry 2 items")).to_be_enabled()
+    page.get_by_role("checkbox", name="Choose item 21").uncheck()
+    assert stayed(page)
+    page.get_by_role("link", name="DSC_0020.jpg").click()
+    expect(page.get_by_text("does not have the form that was asked for").first).to_be_visible()
+    there.look("item-failed")
+    page.get_by_role("button", name="Retry this item").click()
+    expect(page.get_by_text("1 failed item runs again.")).to_be_visible()
+    expect(page.locator("h1")).to_contain_text("pending")
+    batch.refresh_from_db()
+    assert batch.failed == 1
+
+
+def test_the_pace_is_changed_while_it_runs(visit: Any, alice: User) -> None:
+    batch = photo_batch(alice)
+    there = visit()
+    there.sign_in(f"/batches/{batch.public_id}")
+    page = there.page
+    page.get_by_text("Change speed or priority").click()
+    page.get_by_label("Calls a minute").fill("600")
+    page.get_by_label("Priority").select_option("high")
+    there.look("pace")
+    page.get_by_role("button", name="Change", exact=True).click()
+    expect(page.get_by_text("Changed.")).to_be_visible()
+    expect(page.locator("#facts")).to_contain_text("600 calls a minute")
+    batch.refresh_from_db()
+    assert (batch.rate_limit, batch.priority) == (600, "high")
+
+
+def test_results_are_taken_away_as_they_are_filtered(visit: Any, alice: User) -> None:
+    batch = photo_batch(alice)
+    there = visit()
+    there.sign_in(f"/batches/{batch.public_id}?status=failed")
+    page = there.page
+    page.get_by_text("Export", exact=True).click()
+    there.look("export")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV of results").click()
+    assert download.value.suggested_filename == "Photos of shoot123 results.csv"
+    rows = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text())))
+    assert [row["filename"] for row in rows] == ["DSC_0020.jpg", "DSC_0021.jpg"]
+
+
+def test_a_half_chosen_list_is_not_taken_away(visit: Any, alice: User) -> None:
+    batch = photo_batch(alice)
+    there = visit()
+    there.sign_in(f"/batches/{batch.public_id}")
+    page = there.page
+    expect(page.locator("[data-connection]")).to_have_text("Live")
+    page.get_by_role("checkbox", name="Choose item 21").check()
+    batch.items.filter(position=30).update(key="changed", input={"filename": "changed.jpg"})
+    change(batch, succeeded=30, status="paused")
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
+    expect(page.get_by_role("checkbox", name="Choose item 21")).to_be_checked()
+    page.get_by_role("checkbox", name="Choose item 21").uncheck()
+    change(batch, succeeded=31, status="running")
+    expect(page.get_by_role("link", name="changed.jpg")).to_be_visible(timeout=10_000)
+
+
+def test_hostile_names_are_words(visit: Any, alice: User) -> None:
+    batch = photo_batch(alice)
+    Batch.objects.filter(pk=batch.pk).update(name=HOSTILE, description=HOSTILE)
+    hostile = {"starRating": 3, "colorLabel": "red", "title": HOSTILE, "description": HOSTILE, "tags": [HOSTILE]}
+    batch.items.filter(position=0).update(key=HOSTILE, result=hostile, input={"filename": HOSTILE})
+    there = visit()
+    there.sign_in()
+    page = there.page
+    for path in ("/", f"/batches/{batch.public_id}", f"/batches/{batch.public_id}/items/0"):
+        page.goto(there.site + path)
+        expect(page.get_by_text(HOSTILE).first).to_be_visible()
+        assert page.locator("img[src=x]").count() == 0
+    change(batch, succeeded=25)
+    assert page.title() != "taken"
+
+
+@pytest.fixture
+def restartable(django_db_setup: None, tmp_path: Path) -> Iterator[WebProcess]:
+    web = WebProcess(tmp_path / "web.log")
+    web.start()
+    try:
+        yield web
+    finally:
+        web.end()
+
+
+def test_it_comes_back_after_the_web_process_was_restarted(visit: Any, alice: User, restartable: WebProcess) -> None:
+    batch = photo_batch(alice)
+    there = visit()
+    there.site = restartable.address
+    there.sign_in(f"/batches/{batch.public_id}")
+    page = there.page
+    stays(page)
+    state = page.locator("[data-connection]")
+    expect(state).to_have_text("Live")
+    restartable.stop()
+    expect(state).to_contain_text("Connection lost")
+    there.look("connection-lost")
+    change(batch, succeeded=50)
+    restartable.start()
+    expect(state).to_have_text("Live", timeout=20_000)
+    expect(page.locator("[data-count=succeeded]")).to_have_text("50")
+    assert stayed(page)
+    # What could not be reached is said in the console, as it should be.
+    assert all("ERR_CONNECTION" in complaint for complaint in there.complaints), there.complaints
+    there.complaints.clear()
+
+
+def test_it_is_used_by_the_keyboard(visit: Any, alice: User) -> None:
+    batch = photo_batch(alice)
+    there = visit()
+    there.sign_in(f"/batches/{batch.public_id}")
+    page = there.page
+    expect(page.locator("[data-connection]")).to_have_text("Live")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="← Your batches")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Pause")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("h1 [data-status]")).to_have_text("paused")
