@@ -17,7 +17,10 @@ from batches.models.engine import SEEN_WITHIN
 from batches.states import BatchStatus, ItemStatus, Step, WhenUnavailable
 
 CALM = frozenset(
-    {"scheduled", "not_started", "loading", "paused", "finishing", "at_provider", "rate_limit", "concurrency"}
+    {
+        *("scheduled", "not_started", "loading", "paused", "finishing", "at_provider", "rate_limit", "concurrency"),
+        "quiet_hours",
+    }
 )
 """What somebody asked for, or what will pass by itself."""
 _MEANWHILE = {
@@ -140,6 +143,11 @@ def _later(batch: Batch) -> Iterator[Holdup]:
     if Lease.objects.filter(batch=batch).exists():
         return
     waiting = Item.objects.filter(batch=batch, status=ItemStatus.PENDING).order_by("due_at", "id")
-    due_at = waiting.values_list("due_at", flat=True).first()
-    if due_at is not None and due_at > timezone.now() + timedelta(seconds=1):
+    due_at, attempts = waiting.values_list("due_at", "attempts").first() or (None, 0)
+    if due_at is None or due_at <= timezone.now() + timedelta(seconds=1):
+        return
+    if attempts == 0 and batch.parameters.get("quietHours"):
+        words = "It is night where the recipients are: they are texted after their quiet hours."
+        yield Holdup("quiet_hours", words, due_at)
+    else:
         yield Holdup("retry_later", "All that is left waits for its next try.", due_at)

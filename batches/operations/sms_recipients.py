@@ -148,7 +148,8 @@ class Recipients:
         lines = []
         if self._opted_out:
             where = _named_indexes(self._opted_out)
-            lines.append(f"{len(self._opted_out)} recipients have opted out and get no message: recipients {where}.")
+            who = "1 recipient has" if len(self._opted_out) == 1 else f"{len(self._opted_out)} recipients have"
+            lines.append(f"{who} opted out and will get no message: recipients {where}.")
         if self._zoneless:
             where = _named_indexes(self._zoneless)
             lines.append(f"No time zone is known of recipients {where}: for their quiet hours it is UTC.")

@@ -187,7 +187,7 @@ def test_a_create_warns_of_recipients_who_have_opted_out(client: Client, alice: 
     body = {"text": "Hi", "recipients": [{"phoneNumber": ANN}, {"phoneNumber": BEN}, {"phoneNumber": BEN}]}
     answer = client.post("/api/batch", body, "application/json").json()
     assert answer["totalRecipients"] == 3
-    assert answer["warnings"][0] == "2 recipients have opted out and get no message: recipients 1, 2."
+    assert answer["warnings"][0] == "2 recipients have opted out and will get no message: recipients 1, 2."
 
 
 def test_contacts_are_noted_once(alice: User) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 
+from batches.holdups import holdups
 from batches.models import ApiKey, Batch, BatchHistogram, DeliveryReceipt, OptOut
 from tests.engine_fixture import Engine
 from tests.sandbox_fixture import SandboxServer
@@ -138,7 +142,7 @@ def test_who_answers_stop_is_not_texted_again(owner: Owner, sandbox: SandboxServ
     assert sandbox.write(**person) == 204
     assert list(OptOut.objects.values_list("owner", "number")) == [(owner.user.pk, PEOPLE[0])]
     second = owner.text(*PEOPLE[:2])
-    assert "have opted out" in second.warnings[0]
+    assert second.warnings == ["1 recipient has opted out and will get no message: recipients 0."]
     until(lambda: second.items.filter(status__in=["succeeded", "failed"]).count() == 2, lambda: statuses(second))
     refused, sent = second.items.order_by("position")
     assert (refused.status, refused.error_code, refused.error_category) == ("failed", "opted_out", "content")
@@ -180,3 +184,20 @@ def test_what_is_in_doubt_at_one_account_is_not_sent_by_another(owner: Owner, sa
     until(lambda: batch.items.filter(status="unknown").count() == 4, lambda: statuses(batch))
     assert {entry["provider"] for entry in sandbox.log()} == {"twilio"}
     assert len(sandbox.log()) == 4
+
+
+def test_nobody_is_texted_at_night(owner: Owner, sandbox: SandboxServer) -> None:
+    """It is night in California now; in Tokyo, where these hours are others, it is not."""
+    here = datetime.now(ZoneInfo("America/Los_Angeles"))
+    night = {"start": f"{here - timedelta(hours=1):%H:%M}", "end": f"{here + timedelta(hours=2):%H:%M}"}
+    batch = owner.text(*PEOPLE, "+81312345678", options={"quietHours": night})
+    until(lambda: batch.items.filter(status="succeeded").exists(), lambda: statuses(batch))
+    soon = timezone.now() + timedelta(minutes=110)
+    until(lambda: batch.items.filter(status="pending", due_at__gt=soon).count() == len(PEOPLE), lambda: "not put back")
+    assert set(batch.items.filter(status="pending").values_list("attempts", "failures", "first_attempt_at")) == {
+        (0, 0, None)
+    }
+    assert [entry["to"] for entry in sandbox.log()] == ["+81312345678"]
+    until(lambda: [one.code for one in holdups(batch)] == ["quiet_hours"], lambda: holdups(batch))
+    calls = BatchHistogram.objects.filter(batch=batch, measure="calls").values_list("count", flat=True)
+    assert sum(calls) == 1
