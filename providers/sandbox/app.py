@@ -184,9 +184,11 @@ class Sandbox:
 
     async def _within_limits(self, alias: str, path: str, visit: Visit, transport: asyncio.Transport) -> Answer | None:
         """What the account's limits let pass, with what their headers say; batches have limits of their own."""
-        if isinstance(visit.dialect, BatchSurface):
-            return await self._behave(visit, transport)
         account, quotas = self.configuration.account(alias), self._quotas
+        if isinstance(visit.dialect, BatchSurface):
+            return (
+                await self._behave(visit, transport) if account.refuse is None else visit.dialect.error(account.refuse)
+            )
         answer = quotas.refusal(alias, account, visit.dialect, visit.started)
         if answer is None:
             quotas.enter(alias)

@@ -343,6 +343,17 @@ def test_a_refused_key(adapter: type[BatchAdapter], sandbox: SandboxServer, tmp_
 
 
 @every_adapter
+def test_an_account_without_credit_is_told_so_for_batches_too(
+    adapter: type[BatchAdapter], sandbox: SandboxServer, tmp_path: Path
+) -> None:
+    provider = make(adapter, sandbox.url)
+    sandbox.configure(accounts={provider.alias: {"refuse": 402}})
+    error = failure_of(provider.submit_batch, written(provider, tmp_path, 1), 1, MARKER)
+    assert (error.category, error.permanent, error.surely_not_sent) == (ErrorCategory.BUDGET, True, True)
+    assert sandbox.batches() == []
+
+
+@every_adapter
 def test_what_is_not_there_is_not_found(adapter: type[BatchAdapter], sandbox: SandboxServer) -> None:
     provider = make(adapter, sandbox.url)
     for call in (provider.look_at_batch, provider.cancel_batch):
