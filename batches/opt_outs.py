@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
 from django.db import connection, transaction
+from django.db.models.functions import Now
 
 from batches import audit
 from batches.models import Contact, OptOut
 from providers.sms.keywords import Wish, keyword_of, wish_of
 
 INBOUND = "inbound"
+CONTACT_DAYS = 400
+"""Nobody answers a message that is older."""
 
 _ASK = """
     WITH contact AS (
-        INSERT INTO batches_contact (provider, number, owner_id) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING
+        INSERT INTO batches_contact AS contact (provider, number, owner_id) VALUES (%s, %s, %s)
+        ON CONFLICT (number, provider, owner_id) DO UPDATE SET texted_at = now()
+         WHERE contact.texted_at < now() - interval '30 days'
     )
     SELECT EXISTS (SELECT FROM batches_optout WHERE owner_id = %s AND number = %s)
 """
@@ -34,6 +40,12 @@ def may_text(owner_id: int, number: str, provider: str) -> bool:
         if not connection.in_atomic_block:
             connection.close()
     return not opted_out
+
+
+def forget_contacts() -> int:
+    """Forget whom nobody has texted for long; returns how many."""
+    forgotten, _ = Contact.objects.filter(texted_at__lt=Now() - timedelta(days=CONTACT_DAYS)).delete()
+    return forgotten
 
 
 def opted_out_among(owner_id: int, numbers: Iterable[str]) -> set[str]:

@@ -12,7 +12,7 @@ from django.core.files.storage import default_storage
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from batches import receipts, services, usage
+from batches import opt_outs, receipts, services, usage
 from batches.files import FileMissing, delete_file, stored_path
 from batches.models import Batch, IdempotentReply, Notification, StoredFile, Worker
 from batches.problems import Conflict
@@ -39,6 +39,7 @@ def sweep_expired() -> dict[str, int]:
         "sessions": sessions,
         "notifications": told,
         "receipts": receipts.sweep_old(),
+        "contacts": opt_outs.forget_contacts(),
         "batches": give_up_old_batches(),
         "files": sweep_orphaned_files(),
         "uploads": sweep_old_uploads(),

@@ -21,7 +21,7 @@ class OptOutAdmin(ReadOnlyAdmin[OptOut]):
 class ContactAdmin(ReadOnlyAdmin[Contact]):
     """Who was texted through which account."""
 
-    list_display = ("id", "owner", "provider", "created_at")
+    list_display = ("id", "owner", "provider", "texted_at")
     list_select_related = ("owner",)
     search_fields = ("number__exact", "owner__username__exact")
 

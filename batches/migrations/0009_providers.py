@@ -185,11 +185,12 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('provider', models.CharField(help_text='Alias.', max_length=64)),
                 ('number', models.CharField(help_text='E.164, with the plus sign.', max_length=20)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ('texted_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('owner', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
             options={
                 'ordering': ('id',),
+                'indexes': [models.Index(fields=['texted_at'], name='contact_age')],
                 'constraints': [models.UniqueConstraint(fields=('number', 'provider', 'owner'), name='contact_once')],
             },
         ),

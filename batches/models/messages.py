@@ -27,16 +27,20 @@ class OptOut(models.Model):
 
 
 class Contact(models.Model):
-    """A number that an owner's batches have texted through an account: whom an inbound STOP to it concerns."""
+    """A number that an owner's batches have texted through an account: whom an inbound STOP to it concerns.
+
+    ``texted_at``: about when last; it is renewed once a month.
+    """
 
     provider = models.CharField(max_length=64, help_text="Alias.")
     number = models.CharField(max_length=20, help_text="E.164, with the plus sign.")
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_index=False)
-    created_at = models.DateTimeField(db_default=Now())
+    texted_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         ordering = ("id",)
         constraints = (models.UniqueConstraint(fields=["number", "provider", "owner"], name="contact_once"),)
+        indexes = (models.Index(fields=["texted_at"], name="contact_age"),)
 
     def __str__(self) -> str:
         return f"contact #{self.pk}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.utils import timezone
 
 from batches import opt_outs
 from batches.models import AuditEntry, Contact, OptOut
@@ -190,7 +192,11 @@ def test_a_create_warns_of_recipients_who_have_opted_out(client: Client, alice: 
     assert answer["warnings"][0] == "2 recipients have opted out and will get no message: recipients 1, 2."
 
 
-def test_contacts_are_noted_once(alice: User) -> None:
-    for _ in range(3):
-        assert opt_outs.may_text(alice.pk, ANN, "twilio")
-    assert Contact.objects.count() == 1
+def test_contacts_are_noted_once_and_forgotten_when_nobody_texts_them(alice: User) -> None:
+    for number in (ANN, BEN, ANN):
+        assert opt_outs.may_text(alice.pk, number, "twilio")
+    assert Contact.objects.count() == 2
+    Contact.objects.update(texted_at=timezone.now() - timedelta(days=opt_outs.CONTACT_DAYS + 1))
+    assert opt_outs.may_text(alice.pk, ANN, "twilio")
+    assert opt_outs.forget_contacts() == 1
+    assert Contact.objects.get().number == ANN
