@@ -11,6 +11,9 @@ from batches.operations.base import Attempt, Operation
 from batches.options import NewItem
 from providers.base import ChatRequest, ImageRequest, Provider, TextMessage
 
+NOBODYS = str(uuid.UUID(int=0))
+"""The id of an attempt that is none."""
+
 
 class Heard(BaseException):
     """What was going to be asked. No ``Exception``: no operation takes it for a failure."""
@@ -50,7 +53,7 @@ def workload_of(
         input=item.input,
         parameters=parameters,
         provider=cast(Provider, _Listener(provider)),
-        reference=str(uuid.uuid4()),
+        reference=NOBODYS,
         timeout_seconds=60.0,
     )
     try:

@@ -59,6 +59,9 @@ def themes_across(batch: Batch) -> dict[str, Any]:
 
 
 def _said(batch: Batch, summaries: list[str]) -> dict[str, Any]:
+    batch.refresh_from_db(fields=["max_cost", "spent"])
+    if batch.max_cost is not None and batch.spent >= batch.max_cost:
+        return {"summariesRead": 0, "error": {"code": "budget_spent", "message": "The batch has spent its budget."}}
     read = evenly(summaries, MOST_CHARACTERS)
     try:
         answer = _ask(batch, read, len(summaries))

@@ -51,6 +51,13 @@ def themes(batch: Batch, provider: Answering, monkeypatch: pytest.MonkeyPatch) -
     return themes_across(batch)
 
 
+def test_a_spent_budget_asks_nobody(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = Answering(json.dumps(THEMES))
+    Batch.objects.filter(pk=batch.pk).update(max_cost=1, spent=1)
+    said = themes(batch, provider, monkeypatch)
+    assert (said["conversations"], said["error"]["code"], provider.requests) == (2, "budget_spent", [])
+
+
 def test_counts_and_a_models_word(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     provider = Answering(json.dumps(THEMES))
     assert themes(batch, provider, monkeypatch) == {
