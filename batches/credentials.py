@@ -131,7 +131,7 @@ def look_again() -> None:
 
 def look() -> None:
     """Read what is entered, and tell the providers."""
-    rows = [(alias, bytes(secret), account) for alias, secret, account in _rows()]
+    rows = _rows()
     known = _last.deciphered
     _last.deciphered = {secret: known[secret] if secret in known else _decipher(secret) for _, secret, _ in rows}
     _last.at = time.monotonic()
@@ -139,7 +139,8 @@ def look() -> None:
 
 
 def _rows() -> list[tuple[str, bytes, str]]:
-    return list(ProviderCredential.objects.values_list("alias", "secret", "account"))
+    rows = ProviderCredential.objects.values_list("alias", "secret", "account")
+    return [(alias, bytes(secret), account) for alias, secret, account in rows]
 
 
 def _decipher(secret: bytes) -> str | None:

@@ -42,10 +42,11 @@ def priced(settings: Settings) -> None:
 
 def budget(**fields: Any) -> Budget:
     values: dict[str, Any] = {"max_cost": 1, "spent": 0, "item_cost": CENT, "succeeded": 0, "leased": 0} | fields
-    return Budget(1, **{name: Decimal(value) if name in COSTS else value for name, value in values.items()})
+    amounts = {name: Decimal(values[name]) for name in COSTS}
+    return Budget(1, **amounts, succeeded=values["succeeded"], leased=values["leased"])
 
 
-COSTS = {"max_cost", "spent", "item_cost"}
+COSTS = ("max_cost", "spent", "item_cost")
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ def nothing_entered(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iter
     settings.PROVIDERS = {"smart": CHAT, "smarter": {**CHAT, "model": "other"}, "text": SMS}
     settings.PRODUCTION = False
     monkeypatch.setattr("providers.keys._sources", [])
-    for entry in (CHAT, SMS):
-        monkeypatch.delenv(entry["key_variable"], raising=False)
+    for variable in (CHAT["key_variable"], str(SMS["key_variable"])):
+        monkeypatch.delenv(variable, raising=False)
     replace_entered({})
     get_provider.cache_clear()
     yield
