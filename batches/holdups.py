@@ -14,7 +14,7 @@ from batches.accounts import known_provider
 from batches.limits import limits_of, slowest
 from batches.models import Batch, Item, Lease, ProviderAccount, ProviderBatch, Worker, WorkerRole
 from batches.models.engine import SEEN_WITHIN
-from batches.states import BatchStatus, ItemStatus, Step, WhenUnavailable
+from batches.states import ECONOMY_LANE, BatchStatus, ItemStatus, Step, WhenUnavailable
 
 CALM = frozenset(
     {
@@ -128,7 +128,8 @@ def _limits(batch: Batch, per_second: float | None) -> Iterator[Holdup]:
     if limit is not None and per_second is not None and per_second >= AT_THE_LIMIT * limit.per_second:
         yield Holdup("rate_limit", f"It runs at its rate limit, {_rate(limit.per_second)}.")
     if batch.concurrency is not None:
-        leased = Lease.objects.filter(batch=batch).aggregate(items=Sum("remaining"))["items"] or 0
+        called = Lease.objects.filter(batch=batch).exclude(lane=ECONOMY_LANE)
+        leased = called.aggregate(items=Sum("remaining"))["items"] or 0
         if leased >= batch.concurrency and batch.total - batch.finished > leased:
             words = f"As many items are under way at once as are allowed: {batch.concurrency:,}."
             yield Holdup("concurrency", words)

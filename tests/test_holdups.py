@@ -107,6 +107,14 @@ def test_items_at_the_provider_are_counted(alice: User, processes: None) -> None
     assert holdup.words.startswith("1,000 items wait at the provider since")
 
 
+def test_what_waits_at_the_provider_is_not_under_way_at_once(alice: User, processes: None) -> None:
+    batch = make_batch(alice, mode="economy", concurrency=3)
+    lease(batch, 3)
+    assert codes(batch) == ["concurrency"]
+    Lease.objects.update(lane="economy")
+    assert codes(batch) == []
+
+
 def test_what_its_provider_refuses_is_named_with_the_next_try(alice: User, processes: None) -> None:
     batch = make_batch(alice, mode="economy")
     later = timezone.now() + timedelta(minutes=5)
