@@ -29,6 +29,7 @@ class Allotment:
         self._last_served: dict[int, float] = {}
         self._nothing_due_until: dict[int, float] = {}
         self._first_called: dict[str, float] = {}
+        self._first_calls = Counter[str]()
 
     def shares(self, window: Window, now: float) -> tuple[dict[int, int], dict[int, Route]]:
         """Slots per batch for one claim, and the route of each batch."""
@@ -60,6 +61,8 @@ class Allotment:
         by_id = {batch.id: batch for batch in window.batches}
         for batch_id, number in taken.items():
             self._last_served[batch_id] = now
+            if by_id[batch_id].provider in self._first_called:
+                self._first_calls[by_id[batch_id].provider] += number
             for limit in _limits(by_id[batch_id]):
                 self._paces.get(limit.name, limit.per_second, now).spend(number)
         return [batch_id for batch_id, share in shares.items() if taken.get(batch_id, 0) < share]
@@ -110,7 +113,7 @@ class Allotment:
 
     def _provider_slots(self, window: Window, alias: str, now: float) -> int | None:
         """Calls in flight an account may still take: its own ceiling, what it was seen to bear, a slow start after it
-        reopened, and, until its first answer said what its limits are, few."""
+        reopened; and, until its first answer said what its limits are, few calls in all."""
         if not alias:
             return None
         ceilings: list[int] = []
@@ -122,11 +125,13 @@ class Allotment:
         reopened = window.reopening_in.get(alias)
         if reopened is not None and not state.requests_per_minute:
             ceilings.append(slow_start(-reopened))
+        slots = [ceiling - window.leased_by_provider.get(alias, 0) for ceiling in ceilings]
         if not state.is_known and getattr(provider, "names_limits", False):
-            ceilings.append(acquaintance(now - self._first_called.setdefault(alias, now)))
-        if not ceilings:
-            return None
-        return max(0, min(ceilings) - window.leased_by_provider.get(alias, 0))
+            seconds = now - self._first_called.setdefault(alias, now)
+            slots.append(acquaintance(seconds) - self._first_calls[alias])
+        elif self._first_called.pop(alias, None) is not None:
+            del self._first_calls[alias]
+        return max(0, min(slots)) if slots else None
 
     def _bound_by_accounts(
         self, window: Window, batches: Iterable[Runnable], given: dict[int, int], used: Mapping[str, int], now: float

@@ -62,6 +62,6 @@ ACQUAINTANCE = 50
 
 
 def acquaintance(seconds_since_first_call: float) -> int:
-    """Calls in flight allowed before an account's very first answer, which says what its limits are: a limit of fifty a
+    """Calls allowed in all before an account's very first answer, which says what its limits are: a limit of fifty a
     second is not learned by a thousand refusals. Doubled every second, for one whose answers take long."""
     return int(ACQUAINTANCE * 2 ** min(max(seconds_since_first_call, 0.0), 20.0))

@@ -26,9 +26,9 @@ LONE_TRIES = 3
 """An item that is alone with such an answer is to blame itself after so many."""
 TROUBLE_SECONDS = 60.0
 TROUBLE_ANSWERS = 10
-SUSPECTED_SECONDS = 2.0
-"""An item waits so long while it is not clear yet whether the account or it is to blame."""
-OPENED_SECONDS = 15.0
+REFUSED_SECONDS = 2.0
+"""An item waits so long before it may be tried again: behind others, which may be the better probe. While the breaker
+is open it waits for that, or goes to a fallback."""
 REMEMBERED_ITEMS = 10_000
 
 
@@ -114,7 +114,7 @@ class AccountHealth:
         if len(record.tries) >= REMEMBERED_ITEMS:
             record.tries.clear()
         record.tries[item_id] = (tries + 1, record.successes)
-        return Judgement(Snooze(OPENED_SECONDS if opens else SUSPECTED_SECONDS), fault, opens_for)
+        return Judgement(Snooze(REFUSED_SECONDS), fault, opens_for)
 
 
 def words_of(kind: str, fault: Fault) -> str:

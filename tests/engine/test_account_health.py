@@ -10,8 +10,7 @@ from batches.outcomes import Fault, Outcome, Rejected, Retry, Snooze, Succeeded,
 from batches.running.account_health import (
     AMBIGUOUS_REFUSALS,
     LONE_TRIES,
-    OPENED_SECONDS,
-    SUSPECTED_SECONDS,
+    REFUSED_SECONDS,
     TROUBLE_ANSWERS,
     TROUBLE_SECONDS,
     AccountHealth,
@@ -55,8 +54,8 @@ def test_two_refusals_in_a_row_open_the_breaker_and_no_item_fails(
     health: AccountHealth, refusal: Rejected, words: str
 ) -> None:
     first, second = judge(health, refusal, 1), judge(health, refusal, 2)
-    assert (first.outcome, first.fault, first.opens_for) == (Snooze(SUSPECTED_SECONDS), refusal.fault, "")
-    assert (second.outcome, second.fault) == (Snooze(OPENED_SECONDS), refusal.fault)
+    assert (first.outcome, first.fault, first.opens_for) == (Snooze(REFUSED_SECONDS), refusal.fault, "")
+    assert (second.outcome, second.fault) == (Snooze(REFUSED_SECONDS), refusal.fault)
     assert second.opens_for == f"{words} ({refusal.fault.code})"
 
 
