@@ -22,5 +22,6 @@ urlpatterns = [
     path("admin/overview/", overview_page, name="admin-overview"),
     path("admin/", admin.site.urls),
     path("", include("batches.pages.create.urls")),
+    path("", include("batches.pages.records.urls")),
     path("", include("batches.pages.urls")),
 ]

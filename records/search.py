@@ -40,7 +40,10 @@ BASE, COVERAGE, RANK = 0.6, 0.3, 0.1
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """What to look for, where, and how much of it. ``filters`` as in :mod:`records.filters`."""
+    """What to look for, where, and how much of it. ``filters`` as in :mod:`records.filters`.
+
+    ``every_kind``: among all records, whatever their status, and not among active memories alone.
+    """
 
     query: str
     limit: int = DEFAULT_RESULTS
@@ -49,6 +52,7 @@ class SearchRequest:
     with_passages: bool = False
     created_from: datetime | None = None
     created_before: datetime | None = None
+    every_kind: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +103,11 @@ def search(owner_id: int, request: SearchRequest, *, limit: TimeLimit) -> Found:
 
 def _wanted(owner_id: int, request: SearchRequest) -> RecordQuerySet:
     """Those that the filters leave; only active ones unless a status is asked for."""
-    filters = {"status": "active", **request.filters}
-    wanted = Record.objects.owned_by(owner_id).memories().filter(condition(filters))
+    own = Record.objects.owned_by(owner_id)
+    if request.every_kind:
+        wanted = own.filter(condition(request.filters))
+    else:
+        wanted = own.memories().filter(condition({"status": "active", **request.filters}))
     if request.created_from:
         wanted = wanted.filter(created_at__gte=request.created_from)
     if request.created_before:

@@ -3,8 +3,11 @@
 import { begin as fields } from "./fields.js";
 import { begin as photos } from "./photos.js";
 import { begin as staging } from "./staging.js";
+import { localize } from "../words.js";
 
 document.documentElement.classList.add("scripted");
 fields();
 staging();
 photos();
+localize(document);
+document.body.addEventListener("htmx:load", (event) => localize(event.detail.elt));

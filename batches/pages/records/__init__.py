@@ -1,0 +1,1 @@
+"""What a user keeps: list, search and view of records."""
