@@ -350,6 +350,8 @@ def test_a_line_that_was_answered(adapter: type[BatchAdapter], line: Any) -> Non
         (OpenAI, answered(429, {"error": {"code": "insufficient_quota"}}), "budget", "insufficient_quota", True),
         (OpenAI, answered(503, {"error": {"code": "server_is_overloaded"}}), "server", "server_is_overloaded", False),
         (OpenAI, answered(500, None), "server", "http_500", False),
+        (OpenAI, answered(10**9, None), "server", "invalid_response", False),
+        (OpenAI, answered(-1, None), "server", "invalid_response", False),
         (Groq, answered(498, {"error": {"code": "capacity_exceeded"}}), "server", "capacity_exceeded", False),
         (Groq, unanswered("invalid_method"), "invalid_request", "invalid_method", True),
         (XAI, xai_result({"error": {"code": 3, "message": "No"}}), "invalid_request", "http_400", True),
@@ -572,6 +574,27 @@ def test_an_answer_that_is_no_batch(adapter: type[BatchAdapter], body: Any, serv
     with pytest.raises(ProviderError) as caught:
         looked(adapter, server, body)
     assert (caught.value.code, caught.value.permanent) == ("invalid_response", False)
+
+
+@every_adapter
+@pytest.mark.parametrize("remote_id", ["x" * 201, "a\0b", "../files", "b/../c", "a b", "ä", "?limit=1", "/b"])
+def test_an_id_that_fits_no_path_and_no_row(adapter: type[BatchAdapter], remote_id: str, server: Recorded) -> None:
+    states = {"status": "completed", "processing_status": "ended"}
+    with pytest.raises(ProviderError) as caught:
+        looked(adapter, server, {**states, "id": remote_id, "batch_id": remote_id, "name": remote_id})
+    assert caught.value.code == "invalid_response"
+
+
+@every_adapter
+def test_what_is_kept_of_a_batch_is_fit_to_be_kept(adapter: type[BatchAdapter], server: Recorded) -> None:
+    odd = "com\0pleted \ud800" + "x" * 1000
+    files = {"output_file_id": odd, "error_file_id": "../x", "responsesFile": odd}
+    states = {"status": odd, "processing_status": odd, "metadata": {"state": odd, "output": files}}
+    names = {"id": IDS[adapter], "batch_id": IDS[adapter], "name": IDS[adapter]}
+    batch = looked(adapter, server, {**files, **states, **names})
+    kept = json.dumps(batch.detail)
+    assert "u0000" not in kept and "ud800" not in kept and len(kept) < 500
+    assert batch.state is WAITING
 
 
 @every_adapter

@@ -16,6 +16,7 @@ from providers.base import BatchLimits, ChatRequest, ErrorCategory, LineResult, 
 from providers.http import FileBody, Response, read_json
 
 CUSTOM_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,199}\Z")
 ODD_SHAPE = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 
@@ -105,6 +106,8 @@ class BatchAdapter(ChatAdapter):
         try:
             outcome = self.outcome(result)
             if isinstance(outcome, Response):
+                if not 100 <= outcome.status < 600:
+                    raise ValueError("no status")
                 if not 200 <= outcome.status < 300:
                     raise self.files.failure(outcome)
                 return LineResult(custom_id=custom_id, answer=self.answer(outcome))
@@ -159,10 +162,21 @@ def part(text: object, safe: str = "") -> str:
     return quote(str(text), safe=safe)
 
 
+def identifier(value: object) -> str:
+    """A provider's id of something, fit for a path and a row; empty for what is none."""
+    usable = isinstance(value, str) and IDENTIFIER.match(value) and ".." not in value
+    return str(value) if usable else ""
+
+
+def word(value: object) -> str:
+    """A state as its provider calls it, fit to be kept."""
+    return identifier(value) or "unknown"
+
+
 def whole(value: object) -> int | None:
     """A count, which some providers write as text; None for what is none."""
     try:
         number = int(value) if isinstance(value, int | str) and not isinstance(value, bool) else -1
     except ValueError:
         return None
-    return number if 0 <= number < 2**31 else None
+    return number if 0 <= number < 2**53 else None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from providers.ai.batches.adapter import ODD_SHAPE, BatchAdapter, part, whole
+from providers.ai.batches.adapter import ODD_SHAPE, BatchAdapter, identifier, part, whole, word
 from providers.ai.batches.listing import Page, batches_listed, created_at
 from providers.base import BatchLimits, ErrorCategory, LineResult, ProviderError, RemoteBatch, RemoteState
 from providers.http import FileBody, Response
@@ -113,11 +113,11 @@ class AnthropicBatches(BatchAdapter):
         counts = {name: whole((batch.get("request_counts") or {}).get(name)) or 0 for name in COUNTS}
         ended = batch["processing_status"] == "ended"
         return RemoteBatch(
-            id=batch["id"] if isinstance(batch["id"], str) else "",
+            id=identifier(batch["id"]),
             state=RemoteState.ENDED if ended else RemoteState.WAITING,
             total=sum(counts.values()) or None,
             finished=sum(counts.values()) - counts["processing"] if ended else None,
-            detail={"status": str(batch["processing_status"])},
+            detail={"status": word(batch["processing_status"])},
         )
 
     def batch_results(self, batch: RemoteBatch) -> Iterator[LineResult]:

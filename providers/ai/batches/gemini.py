@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import orjson
 
-from providers.ai.batches.adapter import ODD_SHAPE, before_creation, part, whole
+from providers.ai.batches.adapter import ODD_SHAPE, before_creation, identifier, part, whole, word
 from providers.ai.batches.gemini_files import GeminiFiles
 from providers.ai.batches.grpc import CANCELLED, DEADLINE_EXCEEDED, http_status
 from providers.ai.batches.listing import Page, batches_listed
@@ -73,8 +73,9 @@ class GeminiBatches(GeminiFiles):
 
     def find_batch(self, marker: str, number: int, since: datetime, known: Collection[str]) -> RemoteBatch | None:
         for operation in batches_listed(self, self._page, since - CLOCKS_DIFFER):
-            if _described(operation).get("displayName") == marker and isinstance(operation.get("name"), str):
-                return self.look_at_batch(operation["name"])
+            name = identifier(operation.get("name"))
+            if name and _described(operation).get("displayName") == marker:
+                return self.look_at_batch(name)
         return None
 
     def _page(self, cursor: str | None) -> Page:
@@ -100,13 +101,13 @@ class GeminiBatches(GeminiFiles):
             state = RemoteState.FAILED if operation.get("error") else RemoteState.ENDED
         counts = {name: whole(value) or 0 for name, value in (described.get("batchStats") or {}).items()}
         output = _output(operation)
-        detail: dict[str, Any] = {"state": spelled.lower()}
-        if isinstance(output.get("responsesFile"), str):
-            detail["responses_file"] = output["responsesFile"]
+        detail: dict[str, Any] = {"state": word(spelled.lower())}
+        if file_name := identifier(output.get("responsesFile")):
+            detail["responses_file"] = file_name
         elif "inlinedResponses" in output:
             detail["inlined"] = True
         return RemoteBatch(
-            id=operation["name"] if isinstance(operation["name"], str) else "",
+            id=identifier(operation["name"]),
             state=state,
             total=counts.get("requestCount") or None,
             finished=counts.get("successfulRequestCount", 0) + counts.get("failedRequestCount", 0),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 
-from providers.ai.batches.adapter import ODD_SHAPE, BatchAdapter, part
+from providers.ai.batches.adapter import ODD_SHAPE, BatchAdapter, identifier, part
 from providers.base import LineResult, ProviderError
 from providers.http import FileBody
 
@@ -43,10 +43,10 @@ class GeminiFiles(BatchAdapter):
             headers={"X-Goog-Upload-Offset": "0", "X-Goog-Upload-Command": "upload, finalize"},
         )
         try:
-            name = response.parsed["file"]["name"]
+            name = identifier(response.parsed["file"]["name"])
         except ODD_SHAPE:
-            name = None
-        if not isinstance(name, str) or not name:
+            name = ""
+        if not name:
             raise self.files.invalid_response(response, "a body that is no file")
         return name
 

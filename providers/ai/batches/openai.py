@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import orjson
 
-from providers.ai.batches.adapter import ODD_SHAPE, BatchAdapter, before_creation, part, whole
+from providers.ai.batches.adapter import ODD_SHAPE, BatchAdapter, before_creation, identifier, part, whole, word
 from providers.ai.batches.listing import Page, batches_listed
 from providers.ai.batches.refusals import batch_refusal, refused_lines
 from providers.base import BatchLimits, LineResult, ProviderError, RemoteBatch, RemoteState
@@ -22,6 +22,7 @@ KEPT_SECONDS = 7 * 86_400
 """How long the provider keeps questions and answers: by itself 30 days, and all of its files share one quota."""
 MARKER = "batchsite"
 """The name of our marker among the metadata."""
+RESULT_FILES = ("output_file_id", "error_file_id")
 STATES = {
     "completed": RemoteState.ENDED,
     "expired": RemoteState.ENDED,
@@ -78,8 +79,8 @@ class OpenAIBatches(BatchAdapter):
             timeout_seconds=self.upload_seconds,
             headers={"Content-Type": content_type},
         )
-        file_id = response.parsed.get("id") if isinstance(response.parsed, dict) else None
-        if not isinstance(file_id, str) or not file_id:
+        file_id = identifier(response.parsed.get("id")) if isinstance(response.parsed, dict) else ""
+        if not file_id:
             raise self.files.invalid_response(response, "a body that is no file")
         return file_id
 
@@ -97,8 +98,7 @@ class OpenAIBatches(BatchAdapter):
 
     def id_of(self, batch: Mapping[str, Any]) -> str:
         """The provider's own id of it; empty where it names none."""
-        remote_id = batch.get("id")
-        return remote_id if isinstance(remote_id, str) else ""
+        return identifier(batch.get("id"))
 
     def page(self, cursor: str | None) -> Page:
         """One page of the list of batches."""
@@ -125,9 +125,9 @@ class OpenAIBatches(BatchAdapter):
     def remote_of(self, batch: Mapping[str, Any]) -> RemoteBatch:
         """What the object says. Raises anything for one of another shape."""
         counts = batch.get("request_counts") or {}
-        status = str(batch["status"])
+        status = word(batch["status"])
         detail: dict[str, Any] = {"status": status}
-        detail |= {name: str(batch[name]) for name in ("output_file_id", "error_file_id") if batch.get(name)}
+        detail |= {name: file for name in RESULT_FILES if (file := identifier(batch.get(name)))}
         state, error = STATES.get(status, RemoteState.WAITING), None
         if state is RemoteState.FAILED:
             problems = _problems(batch.get("errors"))
@@ -144,7 +144,7 @@ class OpenAIBatches(BatchAdapter):
         )
 
     def batch_results(self, batch: RemoteBatch) -> Iterator[LineResult]:
-        for name in ("output_file_id", "error_file_id"):
+        for name in RESULT_FILES:
             if file_id := batch.detail.get(name):
                 yield from self.results_in(f"/files/{part(file_id)}/content")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from providers.ai.batches.adapter import ODD_SHAPE, part, whole
+from providers.ai.batches.adapter import ODD_SHAPE, identifier, part, whole
 from providers.ai.batches.grpc import CANCELLED, DEADLINE_EXCEEDED, http_status
 from providers.ai.batches.listing import Page
 from providers.ai.batches.openai import OpenAIBatches
@@ -42,8 +42,7 @@ class XAIBatches(OpenAIBatches):
         return batch.get("name")
 
     def id_of(self, batch: Mapping[str, Any]) -> str:
-        remote_id = batch.get("batch_id")
-        return remote_id if isinstance(remote_id, str) else ""
+        return identifier(batch.get("batch_id"))
 
     def remote_of(self, batch: Mapping[str, Any]) -> RemoteBatch:
         counts = {name: whole(value) or 0 for name, value in (batch.get("state") or {}).items()}
