@@ -123,18 +123,18 @@ function refresh() {
   const list = document.querySelector("[data-watch-all][data-refresh]");
   if (list) exchange(list, list.dataset.refresh);
   if (!watched) return;
-  fetchPiece(watched.dataset.refresh, { swap: "none" });
+  fetchPiece(watched, watched.dataset.refresh, { swap: "none" });
   const items = document.getElementById("items");
   if (items && !isInUse(items)) exchange(items, items.dataset.items);
 }
 
 function exchange(place, address) {
-  fetchPiece(address, { target: place, swap: "outerHTML" });
+  fetchPiece(place, address, { target: place, swap: "outerHTML" });
 }
 
-/* What fails is tried again with the next event. */
-function fetchPiece(address, options) {
-  globalThis.htmx.ajax("GET", address, { source: document.body, headers: { "X-Refresh": "1" }, ...options }).catch(() => {});
+/* What fails is tried again with the next event. One request of each place is under way at a time. */
+function fetchPiece(source, address, options) {
+  globalThis.htmx.ajax("GET", address, { source, headers: { "X-Refresh": "1" }, ...options }).catch(() => {});
 }
 
 /* Nobody's ticked boxes or half-typed search is taken away. */
