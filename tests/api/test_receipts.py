@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+import threading
 import uuid
 from collections.abc import Callable
 from decimal import Decimal
@@ -9,7 +11,9 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db.models.functions import Now
+from django.db import connection
+from django.db.models import TextField, Value
+from django.db.models.functions import Cast, Concat, Now
 from django.test import Client
 from django.utils import timezone
 
@@ -366,3 +370,54 @@ def test_owners_are_not_mixed(submit: Submit, bob: User, tell: Tell) -> None:
     end_items(his, "succeeded", [0], provider_reference="SM2")
     tell("SM2", "delivered")
     assert (deliveries(hers), deliveries(his)) == ([""], ["delivered"])
+
+
+def test_an_older_receipt_of_vonage_comes_in_its_address(anonymous: Client, submit: Submit) -> None:
+    batch = submit("sms", count=1)
+    Batch.objects.filter(pk=batch.pk).update(provider="vonage")
+    end_items(batch, "succeeded", [0], provider_reference="0A1")
+    fields = {"messageId": "0A1", "status": "delivered", "err-code": "0"}
+    signed = b"&err-code=0&messageId=0A1&status=delivered"
+    mac = hmac.new(SECRET.encode(), signed, "sha256").hexdigest()
+    assert anonymous.get("/api/receipts/vonage", {**fields, "sig": mac[:-1] + "x"}).status_code == 403
+    assert deliveries(batch) == [""]
+    assert anonymous.get("/api/receipts/vonage", {**fields, "sig": mac}).status_code == 204
+    assert deliveries(batch) == ["delivered"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whoever_applies_them_at_once_counts_each_item_once(submit: Submit) -> None:
+    """Web processes and the dispatcher may hold the same receipts at the same moment."""
+    batch = submit("sms", count=20)
+    attempts = [uuid.uuid4() for _ in range(20)]
+    for position, attempt in enumerate(attempts):
+        end_items(batch, "unknown" if position % 2 else "succeeded", [position], attempt_id=attempt)
+    batch.items.filter(status="succeeded").update(provider_reference=Concat(Value("SM"), Cast("position", TextField())))
+    told = [
+        DeliveryReceipt(provider="twilio", provider_reference=f"SM{position}", reference=str(attempt), status=status)
+        for status in ("sent", "delivered", "undelivered")
+        for position, attempt in enumerate(attempts)
+    ]
+    DeliveryReceipt.objects.bulk_create(told)
+    start = threading.Barrier(4)
+
+    def apply() -> None:
+        try:
+            start.wait(10)
+            receipts.apply(told)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=apply) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    batch.refresh_from_db()
+    assert (batch.succeeded, batch.unknown) == (20, 0)
+    assert set(batch.items.values_list("status", "delivery")) == {("succeeded", "delivered")}
+    counted = dict(BatchHistogram.objects.filter(batch=batch).values_list("measure", "count"))
+    assert counted["delivery:delivered"] == 20
+    assert counted["simulated:segments"] == 10
+    assert "delivery:undelivered" not in counted
+    assert not DeliveryReceipt.objects.filter(applied_at=None).exists()

@@ -72,6 +72,7 @@ RESULT = {
     "retries": 0,
     "durationMs": Sometimes(1250),
     "qualityScore": Sometimes(0.95),
+    "delivery": Sometimes("delivered"),
     "createdAt": "2025-12-20T10:05:00.000Z",
     "provider": Sometimes("openai-gpt-5"),
     "tokens": Sometimes(TOKENS),
@@ -246,6 +247,8 @@ ITEM = {
     "dueAt": AT,
     "finishedAt": Maybe(AT),
     "to": Sometimes("+12025550101"),
+    "delivery": Sometimes("delivered"),
+    "deliveredAt": Sometimes(AT),
     "filename": Sometimes("photo1.jpg"),
     **BILLED,
 }
