@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from batches import services
+from batches.budgets import hold_spent
 from batches.dispatching import claim, rescue
 from batches.dispatching.window import read_window
 from batches.economy.questions import line_id
@@ -240,3 +243,20 @@ def test_its_leases_are_no_capacity_and_are_never_published_or_rescued() -> None
     assert claim.unaccepted(0) == []
     assert rescue.rescue() == (0, [])
     assert statuses(batch) == ["running"] * 3
+
+
+def test_a_budget_bounds_what_is_gathered(scripted: Remote) -> None:
+    """An answer costs 0.00014 here: five of them are paid for."""
+    batch = economy_batch(20, max_cost=Decimal("0.0007"), item_cost=Decimal("0.00014"))
+    for _ in range(5):
+        step()
+        hold_spent()
+    batch.refresh_from_db()
+    assert (batch.status, batch.held_for, batch.succeeded) == ("paused", "budget", 5)
+    assert batch.spent == batch.max_cost
+    assert statuses(batch).count("pending") == 15
+    batch.max_cost = Decimal("0.0028")
+    batch.save(update_fields=["max_cost"])
+    services.resume(batch, actor_id=None)
+    assert_counters(drive(batch), succeeded=20)
+    assert sum(len(stored.lines) for stored in scripted.batches.values()) == 20

@@ -144,3 +144,16 @@ def test_everything_is_killed_again_and_again(
     wait_until_closed([batch], impatient, SETTLED_SECONDS)
     measure("seconds from the submit until everything was settled", time.monotonic() - began)
     assert_each_was_billed_once(batch, sandbox)
+
+
+@pytest.mark.faults
+def test_workers_that_are_asked_to_stop_give_their_steps_back(sandbox: SandboxServer, impatient: Engine) -> None:
+    sandbox.configure(batches={"seconds": 2.0})
+    batch = submitted(PHOTOS)
+    for _ in range(4):
+        time.sleep(random.uniform(0.2, 1.5))
+        impatient.stop(impatient.processes[-1])
+        assert not ProviderBatch.objects.filter(deaths__gt=0).exists()
+        impatient.wait_until_seen(impatient.start_worker())
+    wait_until_closed([batch], impatient, SETTLED_SECONDS)
+    assert_each_was_billed_once(batch, sandbox)
