@@ -109,7 +109,7 @@ def read_window() -> Window:
     """Read what the next claim decides on."""
     with connection.cursor() as cursor:
         cursor.execute(_BATCHES)
-        batches = tuple(Runnable(*row, tuple(json.loads(fallbacks))) for *row, fallbacks in cursor.fetchall())
+        batches = tuple(Runnable(*row[:-1], fallbacks=tuple(json.loads(row[-1]))) for row in cursor.fetchall())
         cursor.execute(_WORKERS)
         capacities = [json.loads(row[0]) for row in cursor.fetchall()]
         cursor.execute(_LEASES)

@@ -14,8 +14,19 @@ import pytest
 import redis
 
 from batches import limits
+from batches.account_states import AccountState, known_accounts
 from batches.connections import redis_client
-from batches.limits import FORGET_MILLISECONDS, HORIZON_SECONDS, Limit, limits_of, reserve, slowest
+from batches.limits import (
+    FORGET_MILLISECONDS,
+    HORIZON_SECONDS,
+    SHARE_OF_LEARNED,
+    USUAL_TOKENS,
+    Limit,
+    limits_of,
+    reserve,
+    settle,
+    slowest,
+)
 from batches.models import Batch
 from providers.base import Limits
 from tests.engine.scripted import Repeatable
@@ -258,3 +269,100 @@ def test_every_limit_of_a_call_is_found() -> None:
     assert limits_of(Batch(id=7, channel="ai", priority="high"), provider) == (found[1],)
     assert limits_of(Batch(id=7, channel="ai", priority="high"), None) == ()
     assert slowest(()) is None
+
+
+@pytest.fixture
+def learned() -> Iterator[Callable[[AccountState], None]]:
+    """Say what this process knows of the account ``a``."""
+    yield lambda state: known_accounts.replace({"a": state})
+    known_accounts.replace({})
+
+
+@pytest.mark.parametrize(
+    ("configured", "named", "per_second"),
+    [(None, 600.0, 10.0 * SHARE_OF_LEARNED), (300.0, 600.0, 5.0), (6_000.0, 600.0, 10.0 * SHARE_OF_LEARNED)],
+)
+def test_the_smaller_of_what_is_configured_and_what_was_learned_counts(
+    learned: Callable[[AccountState], None], configured: float | None, named: float, per_second: float
+) -> None:
+    learned(AccountState(requests_per_minute=named))
+    given = Limits(requests_per_minute=configured)
+    provider = Repeatable(alias="a", key="", limits=given, uses_sandbox=True, base_url="")
+    (limit,) = limits_of(Batch(id=7, channel="ai", priority="high"), provider)
+    assert (limit.name, limit.per_second) == ("requests:a", pytest.approx(per_second))
+
+
+def test_what_is_learned_changes_the_version_and_what_is_not_a_rate_does_not(
+    learned: Callable[[AccountState], None],
+) -> None:
+    learned(AccountState(requests_per_minute=600.0))
+    version = known_accounts.version
+    learned(AccountState(requests_per_minute=600.0, concurrency=5.0, opened_for="budget"))
+    assert known_accounts.version == version
+    learned(AccountState(requests_per_minute=300.0))
+    assert known_accounts.version == version + 1
+
+
+def test_a_limit_on_tokens_meets_each_call_by_its_size(learned: Callable[[AccountState], None]) -> None:
+    learned(AccountState(tokens_per_minute=60_000.0))
+    provider = Repeatable(alias="a", key="", limits=Limits(), uses_sandbox=True, base_url="")
+    (limit,) = limits_of(Batch(id=7, channel="ai", priority="high"), provider)
+    assert limit.per_second == pytest.approx(1_000 * SHARE_OF_LEARNED / USUAL_TOKENS)
+    assert limit.for_call(490).interval == pytest.approx(0.5)
+    learned(AccountState(tokens_per_minute=60_000.0, tokens_per_call=98.0))
+    assert limits_of(Batch(id=7, channel="ai", priority="high"), provider)[0].per_second == pytest.approx(10.0)
+
+
+@pytest.mark.usefixtures("warm")
+def test_a_large_call_keeps_the_limit_busy_for_longer_than_a_small_one(new_limit: NewLimit) -> None:
+    limit, requests = new_limit(1.0, tokens_per_second=1_000.0), new_limit(100.0)
+    first = reserve([limit.for_call(700), requests], 1).slots[0]
+    second = reserve([limit.for_call(100), requests], 1).slots[0]
+    third = reserve([limit.for_call(100), requests], 1).slots[0]
+    assert second - first == pytest.approx(0.7, abs=JITTER)
+    assert third - second == pytest.approx(0.1, abs=JITTER)
+
+
+@pytest.mark.usefixtures("warm")
+def test_a_call_of_minutes_worth_of_tokens_pushes_the_next_away_truly(new_limit: NewLimit) -> None:
+    limit = new_limit(1.0, tokens_per_second=1_000.0)
+    assert reserve([limit.for_call(120_000)], 1).slots
+    answer = reserve([limit.for_call(10)], 1)
+    assert (answer.slots, answer.next_wait_seconds) == ((), pytest.approx(120.0, abs=0.5))
+
+
+@pytest.mark.usefixtures("warm")
+def test_neither_limit_is_touched_where_the_other_refuses(
+    new_limit: NewLimit, server: redis.Redis, settings: Any
+) -> None:
+    tokens, requests = new_limit(1.0, tokens_per_second=1_000.0), new_limit(10.0)
+    reserve([tokens.for_call(5_000)], 1)
+    reserve([requests], 1)
+    before = [server.get(key(limit, settings)) for limit in (tokens, requests)]
+    assert not reserve([tokens.for_call(10), requests], 1).slots
+    assert [server.get(key(limit, settings)) for limit in (tokens, requests)] == before
+
+
+@pytest.mark.usefixtures("warm")
+@pytest.mark.parametrize(("used", "wait"), [(900, 0.9), (300, 0.3), (500, 0.5), (0, 0.0)])
+def test_what_a_call_used_in_truth_is_settled(new_limit: NewLimit, used: int, wait: float) -> None:
+    limit = new_limit(1.0, tokens_per_second=1_000.0)
+    first = reserve([limit.for_call(500)], 1).slots[0]
+    settle(limit, 500, used)
+    second = reserve([limit.for_call(500)], 1).slots[0]
+    assert second - first == pytest.approx(wait, abs=2 * JITTER)
+
+
+def test_nothing_is_saved_up_by_settling_and_a_forgotten_limit_stays_forgotten(
+    new_limit: NewLimit, server: redis.Redis, settings: Any
+) -> None:
+    limit = new_limit(1.0, tokens_per_second=1_000.0)
+    settle(limit, 100, 50)
+    assert server.get(key(limit, settings)) is None
+    seconds, microseconds = server.time()
+    server.set(key(limit, settings), str(seconds * 1_000_000 + microseconds + 100_000))
+    settle(limit, 10_000, 0)
+    free = int(server.get(key(limit, settings)) or 0)
+    seconds, microseconds = server.time()
+    assert abs(free - seconds * 1_000_000 - microseconds) < 50_000
+    settle(new_limit(10.0), 5, 7)  # no limit on tokens: nothing to correct
