@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 START_SECONDS = 20.0
+SEED = 20_261_122
 DEFAULT_RECEIPTS = {"sent_ms": 100, "ended_ms": 300, "undelivered_rate": 0, "error_code": "", "faults": {}}
 DEFAULT_BATCHES = {
     "seconds": 3.0,
@@ -74,7 +75,7 @@ class SandboxServer:
         """No latency, no limits, no faults, an empty log."""
         self.configure(latency_ms=0, jitter_ms=0, requests_per_minute=None, error_rates={}, permanent_error_rate=0)
         self.configure(accounts={})
-        self.configure(batches=DEFAULT_BATCHES, receipts=DEFAULT_RECEIPTS)
+        self.configure(batches=DEFAULT_BATCHES, receipts=DEFAULT_RECEIPTS, seed=SEED)
         self.clear()
 
     def _call(self, method: str, path: str, content: Any = None) -> Any:

@@ -34,6 +34,7 @@ class Configuration:
         self.requests_per_minute: float | None = None
         self.error_rates: dict[str, float] = {}
         self.permanent_error_rate: float = 0
+        self.seed: int | None = None
         self.accounts: dict[str, dict[str, Any]] = {}
         self.batches = BatchSettings()
         self.receipts = ReceiptSettings()
@@ -51,6 +52,7 @@ class Configuration:
             "requests_per_minute": _requests_per_minute,
             "error_rates": _error_rates,
             "permanent_error_rate": _rate,
+            "seed": _seed,
             "accounts": quotas.problem_of,
             "batches": problem_of,
             "receipts": problem_of_receipts,
@@ -63,6 +65,8 @@ class Configuration:
                 problems.append({"path": name, "message": problem})
         if problems:
             raise InvalidConfiguration(problems)
+        if wanted.get("seed") is not None:
+            random.seed(wanted["seed"])  # every draw of this process follows from it, and from the order of the calls
         self.batches.change(wanted.get("batches", {}))
         self.receipts.change(wanted.get("receipts", {}))
         vars(self).update({name: value for name, value in wanted.items() if name not in {"batches", "receipts"}})
@@ -105,6 +109,12 @@ def _requests_per_minute(value: Any) -> str | None:
 
 def _rate(value: Any) -> str | None:
     return None if _is_number(value) and 0 <= value <= 1 else "must be a number from 0 to 1"
+
+
+def _seed(value: Any) -> str | None:
+    return (
+        None if value is None or (isinstance(value, int) and not isinstance(value, bool)) else "must be a whole number"
+    )
 
 
 def _error_rates(value: Any) -> str | None:

@@ -52,6 +52,7 @@ def test_the_configuration_is_answered_in_full_and_kept(sandbox: SandboxServer) 
         "requests_per_minute": 60_000,
         "error_rates": {"429": 0.1, "500": 0.05, "timeout": 0.01, "garbage": 0.01, "disconnect": 0.01},
         "permanent_error_rate": 0.2,
+        "seed": 5,
         "accounts": {"openai-gpt-5": {"requests_per_minute": 3000}},
     }
     everything = {**wanted, "batches": DEFAULT_BATCHES, "receipts": DEFAULT_RECEIPTS}
@@ -328,3 +329,12 @@ def test_the_journal_survives_odd_text_and_pages_through_many_entries() -> None:
     assert entries[5000]["reference"] == '\u0000\ud800"5000'
     assert (entries[4999]["accepted"], entries[5000]["accepted"]) == (False, True)
     assert len(json.loads(b"".join(journal.chunks(4990)))) == 11
+
+
+def test_a_seed_draws_the_same_again() -> None:
+    configuration, draws = Configuration(), []
+    for _ in range(2):
+        configuration.change({"error_rates": {"500": 0.5}, "seed": 7})
+        draws.append([configuration.draw_fault() for _ in range(50)])
+    assert draws[0] == draws[1]
+    assert set(draws[0]) == {"500", None}
