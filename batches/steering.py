@@ -66,7 +66,8 @@ def read_positions(payload: Mapping[str, Any]) -> list[int] | None:
     elif value is not None and not 0 < len(value) <= MOST_POSITIONS:
         problems.add(path, f"Must hold between 1 and {MOST_POSITIONS} positions.", "out_of_range")
     problems.raise_if_any()
-    return value
+    positions: list[int] | None = value
+    return positions
 
 
 def _is_position(value: object) -> bool:

@@ -81,9 +81,13 @@ def _retry(batch: Batch, user_id: int, request: HttpRequest) -> str:
 def _change(batch: Batch, user_id: int, request: HttpRequest) -> str:
     """The fields of the form; an empty one is no limit."""
     given = {name: request.POST[name].strip() for name in _LABELS if name in request.POST}
-    wanted = {name: text if name == "priority" else _number(text) if text else None for name, text in given.items()}
+    wanted = {name: _typed(name, text) if text else None for name, text in given.items()}
     services.change(batch, read_changes(wanted), actor_id=user_id)
     return "Changed. It holds for every call that begins from now on."
+
+
+def _typed(name: str, text: str) -> int | float | str:
+    return text if name in {"priority", "maxCost"} else _number(text)
 
 
 def _number(text: str) -> int | float | str:
@@ -96,7 +100,7 @@ def _number(text: str) -> int | float | str:
     return text
 
 
-_LABELS = {"rateLimit": "Calls a minute", "concurrency": "Calls at once", "priority": "Priority"}
+_LABELS = {"rateLimit": "Calls a minute", "concurrency": "Calls at once", "priority": "Priority", "maxCost": "Budget"}
 _VERBS: dict[str, Verb] = {
     "start": _start,
     "pause": _pause,

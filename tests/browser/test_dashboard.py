@@ -84,7 +84,7 @@ def test_the_pace_is_changed_while_it_runs(visit: Any, alice: User) -> None:
     there = visit()
     there.sign_in(f"/batches/{batch.public_id}")
     page = there.page
-    page.get_by_text("Change speed or priority").click()
+    page.get_by_text("Change speed, priority or budget").click()
     page.get_by_label("Calls a minute").fill("600")
     page.get_by_label("Priority").select_option("high")
     there.look("pace")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from tests.live.conftest import make_batch
 
 pytestmark = pytest.mark.django_db
 
-FORM = {"rateLimit": "", "concurrency": "", "priority": "normal"}
+FORM = {"rateLimit": "", "concurrency": "", "priority": "normal", "maxCost": ""}
 
 
 def test_the_form_changes_what_it_shows(browser: Client, alice: User) -> None:
@@ -21,11 +22,12 @@ def test_the_form_changes_what_it_shows(browser: Client, alice: User) -> None:
     page = browser.get(f"/batches/{batch.public_id}").content.decode()
     assert 'name="rateLimit" inputmode="decimal" autocomplete="off" value="30"' in page
     assert 'name="concurrency" inputmode="numeric" autocomplete="off" value="5"' in page
-    form = FORM | {"rateLimit": " 90.5 ", "priority": "high"}
+    form = FORM | {"rateLimit": " 90.5 ", "priority": "high", "maxCost": "12.50"}
     page = browser.post(f"/batches/{batch.public_id}/change", form, follow=True).content.decode()
     assert "Changed." in page
     batch.refresh_from_db()
     assert (batch.rate_limit, batch.concurrency, batch.priority) == (90.5, None, "high")
+    assert batch.max_cost == Decimal("12.50")
     assert AuditEntry.objects.get(action="change").actor == alice
 
 
@@ -38,6 +40,8 @@ def test_the_form_changes_what_it_shows(browser: Client, alice: User) -> None:
         ({"concurrency": "1.5"}, "Calls at once: Must be a whole number."),
         ({"concurrency": "-1"}, "Calls at once: Must be between"),
         ({"priority": "urgent"}, "Priority: Must be one of"),
+        ({"maxCost": "much"}, "Budget: Must be a number"),
+        ({"maxCost": "-1"}, "Budget: Must be above 0"),
     ],
 )
 def test_what_makes_no_sense_is_said_by_field(
