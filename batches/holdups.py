@@ -101,7 +101,8 @@ def _account(batch: Batch) -> Iterator[Holdup]:
         return
     if account.opened_at is not None:
         reason, since = (account.opened_for or "errors").replace("_", " "), f"{account.opened_at:%Y-%m-%d %H:%M} UTC"
-        words = f"Provider {account.alias} unavailable: {reason} since {since}. {_MEANWHILE[WhenUnavailable(batch.when_unavailable)]}"
+        meanwhile = _MEANWHILE[WhenUnavailable(batch.when_unavailable)]
+        words = f"Provider {account.alias} unavailable: {reason} since {since}. {meanwhile}"
         yield Holdup("provider_unavailable", words, account.probe_at)
     elif account.closed_until is not None and account.closed_until > timezone.now():
         words = f"The provider of {account.alias} asked everybody to wait."
