@@ -71,8 +71,15 @@ def statuses(batch: Batch) -> Counter[tuple[str, str]]:
     return Counter(batch.items.values_list("status", "delivery"))
 
 
-@pytest.mark.parametrize("provider", ["twilio", "vonage", "plivo"])
-@pytest.mark.parametrize("fault", [None, "repeated", "reordered", "early"])
+@pytest.mark.parametrize(
+    ("provider", "fault"),
+    [
+        ("twilio", None),
+        ("vonage", "repeated"),
+        ("plivo", "reordered"),
+        *((provider, "early") for provider in ("twilio", "vonage", "plivo")),
+    ],
+)
 def test_every_message_ends_delivered_once(
     owner: Owner, sandbox: SandboxServer, provider: str, fault: str | None
 ) -> None:
