@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from batches.outcomes import Fault, Outcome, Rejected, Retry, Snooze, Unknown
+from batches.outcomes import Fault, Outcome, Snooze, Succeeded
 from providers.base import ErrorCategory
 
 ACCOUNT_CATEGORIES = frozenset({ErrorCategory.AUTHENTICATION, ErrorCategory.BUDGET})
 TROUBLE_CATEGORIES = frozenset(
     {ErrorCategory.RATE_LIMIT, ErrorCategory.SERVER, ErrorCategory.TIMEOUT, ErrorCategory.NETWORK}
 )
+OF_THE_ACCOUNT = ACCOUNT_CATEGORIES | TROUBLE_CATEGORIES
 AMBIGUOUS_STATUS = 403
 """Sent for a key without a right as well as for an item that the provider does not want."""
 CERTAIN_REFUSALS = 2
@@ -71,18 +72,19 @@ class AccountHealth:
         self._clock = clock
         self._records: dict[str, Record] = {}
 
-    def judge(self, alias: str, item_id: int, outcome: Outcome, *, waits: bool) -> Judgement:
-        """Take note of an answer. ``waits``: whether the item waits for its account, as its batch says."""
+    def judge(self, alias: str, item_id: int, outcome: Outcome, *, waits: bool) -> Judgement | None:
+        """Take note of an answer; None where it means what it says. ``waits``: whether the item waits for its account,
+        as its batch says."""
         if not alias or isinstance(outcome, Snooze):
-            return Judgement(outcome)
+            return None
         record = self._records.get(alias)
         if record is None:
             record = self._records[alias] = Record()
-        fault = outcome.fault if isinstance(outcome, Rejected | Retry | Unknown) else None
-        if fault is None or fault.category not in ACCOUNT_CATEGORIES | TROUBLE_CATEGORIES:
+        fault = None if isinstance(outcome, Succeeded) else getattr(outcome, "fault", None)
+        if fault is None or fault.category not in OF_THE_ACCOUNT:
             if fault is None or fault.category != ErrorCategory.INTERNAL:
                 record.is_well()
-            return Judgement(outcome)
+            return None
         if fault.category in TROUBLE_CATEGORIES:
             return Judgement(outcome, opens_for=self._in_trouble(record, fault))
         return self._refused(record, item_id, outcome, fault, waits=waits)

@@ -235,9 +235,10 @@ class Runner:
         if isinstance(outcome, Snooze) and not call.left:
             call.began = None  # it came as far as to connect, and no attempt was made
         judgement = self._judge(context, item, outcome)
-        outcome = judgement.outcome
-        if judgement.fault is not None:
-            call.began = None  # it was answered, and its account is to blame: nothing is spent
+        if judgement is not None:
+            outcome = judgement.outcome
+            if judgement.fault is not None:
+                call.began = None  # it was answered, and its account is to blame: nothing is spent
         self._settle_tokens(context, call)
         ended = time.monotonic()
         facts: dict[str, Any] = {
@@ -251,20 +252,21 @@ class Runner:
             change = change_of(outcome, self._held(held, context, item), **facts)
         except Exception as error:
             change = change_of(bug(error, call, context), self._held(held, context, item), **facts)
-        if judgement.opens_for or judgement.fault is not None:
+        if judgement is not None:
             change = replace(change, opens_account=judgement.opens_for, fault=judgement.fault or change.fault)
         attempt_log.note(context.operation.name, item, change, facts["elapsed_seconds"])
         self._record(change)
 
-    def _judge(self, context: BatchContext, item: LeasedItem, outcome: Outcome) -> Judgement:
+    def _judge(self, context: BatchContext, item: LeasedItem, outcome: Outcome) -> Judgement | None:
         """What the answer says of the account; an account that refuses everybody is held against no item."""
         alias = context.provider.alias
         judgement = self._health.judge(alias, item.id, outcome, waits=context.waits)
-        if judgement.opens_for and self._watch.is_open(alias):
+        if judgement is None or not judgement.opens_for:
+            return judgement
+        if self._watch.is_open(alias):
             return replace(judgement, opens_for="")
-        if judgement.opens_for:
-            logger.warning("The breaker of account %s opens: %s", alias, judgement.opens_for)
-            self._watch.open_account(alias)
+        logger.warning("The breaker of account %s opens: %s", alias, judgement.opens_for)
+        self._watch.open_account(alias)
         return judgement
 
     def _foresee(self, context: BatchContext, call: Call, request: ChatRequest) -> None:

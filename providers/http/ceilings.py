@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 SILENT_ANSWERS = 20
 """After so many good answers in a row that name no limit, the one named before holds no more; of an account that takes
@@ -12,6 +13,8 @@ few a minute, after as many as come in five seconds."""
 COUNTED_BY_THE_MINUTE_SECONDS = 61.0
 """A count of a minute starts anew within one; what takes longer is counted by the day, and is no pace."""
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_LONG = frozenset("mhd")
+"""Letters of a duration that may be longer than a minute."""
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 
@@ -62,6 +65,12 @@ def ceiling(text: str | None) -> float | None:
     return number if 1.0 <= number < 1e12 else None
 
 
+@lru_cache(maxsize=256)
+def _ceilings(requests: str | None, tokens: str | None) -> Ceilings:
+    """Answers in a row say the same."""
+    return Ceilings(ceiling(requests), ceiling(tokens))
+
+
 def seconds_of(duration: str) -> float | None:
     """``12ms``, ``1s``, ``6m0s``, ``1h2m3.5s``; None for anything else."""
     parts = _PART.findall(duration)
@@ -76,14 +85,16 @@ def of_openai(headers: Headers) -> Ceilings:
     if requests is None and tokens is None:
         return NO_CEILINGS
     reset = headers.get("x-ratelimit-reset-requests", "")
-    by_the_day = len(reset) > 2 and (seconds_of(reset) or 0.0) > COUNTED_BY_THE_MINUTE_SECONDS
-    return Ceilings(None if by_the_day else ceiling(requests), ceiling(tokens))
+    # Nearly all are some seconds or milliseconds, and need no closer look.
+    may_be_long = not reset.endswith("ms") and not _LONG.isdisjoint(reset)
+    by_the_day = may_be_long and (seconds_of(reset) or 0.0) > COUNTED_BY_THE_MINUTE_SECONDS
+    return _ceilings(None if by_the_day else requests, tokens)
 
 
 def of_groq(headers: Headers) -> Ceilings:
     """Groq's headers look like OpenAI's, but count requests by the day: no pace, only the tokens are."""
     tokens = headers.get("x-ratelimit-limit-tokens")
-    return NO_CEILINGS if tokens is None else Ceilings(None, ceiling(tokens))
+    return NO_CEILINGS if tokens is None else _ceilings(None, tokens)
 
 
 def of_anthropic(headers: Headers) -> Ceilings:
