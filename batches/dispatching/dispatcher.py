@@ -22,11 +22,11 @@ from batches.credentials import look_again
 from batches.dispatching import claim, rescue, settle
 from batches.dispatching.allotment import Allotment
 from batches.dispatching.concerns import Concerns, idle_workers, waiting_lanes
-from batches.dispatching.floors import Floors
 from batches.dispatching.detours import with_detours
+from batches.dispatching.floors import Floors
 from batches.dispatching.leader import Leadership
-from batches.dispatching.publish import MESSAGE_LOST_SECONDS, Publication
 from batches.dispatching.probes import claim_probes
+from batches.dispatching.publish import MESSAGE_LOST_SECONDS, Publication
 from batches.dispatching.window import Window, read_window
 from batches.economy import bell, deadline, gathering
 from batches.progress import BatchFacts, publisher
@@ -39,9 +39,9 @@ TICK_SECONDS = 0.1
 STANDBY_SECONDS = 1.0
 HEARTBEAT_SECONDS = 2.0
 UPKEEP_SECONDS = 0.25
+ECONOMY_SECONDS = 0.5
 RECEIPTS_SECONDS = 2.0
 OLD_RECEIPTS_SECONDS = 300.0
-ECONOMY_SECONDS = 0.5
 RESCUE_SECONDS = 1.0
 STEADY_SECONDS = 15.0
 """Rescue only after so much unbroken database: after an outage workers must have had time to renew their leases."""
@@ -84,10 +84,10 @@ class Dispatcher:
         self._rescue = Every(RESCUE_SECONDS)
         self._lost = Every(1.0)
         self._finishes = Every(UPKEEP_SECONDS)
-        self._receipts = Every(RECEIPTS_SECONDS)
-        self._old_receipts = Every(OLD_RECEIPTS_SECONDS)
         self._economy = Every(ECONOMY_SECONDS)
         self._steps = Every(ECONOMY_SECONDS)
+        self._receipts = Every(RECEIPTS_SECONDS)
+        self._old_receipts = Every(OLD_RECEIPTS_SECONDS)
         self._depose = Every(10.0)
         self._worry = Every(10.0)
         self._tidy = Every(60.0)
@@ -128,12 +128,12 @@ class Dispatcher:
             look_again()
             for duty in (settle.start_scheduled, settle.sweep_cancelled, settle.settle, hold_spent):
                 self._announce(self._attend(duty, now) or ())
-        if self._economy.due(now):
-            for economy_duty in (deadline.turn_fast, gathering.gather, bell.hasten):
-                self._attend(economy_duty, now)
         if self._receipts.due(now):
             old = self._old_receipts.due(now)
             self._announce(self._attend(receipts.match_all_open if old else receipts.match_open, now) or ())
+        if self._economy.due(now):
+            for economy_duty in (deadline.turn_fast, gathering.gather, bell.hasten):
+                self._attend(economy_duty, now)
         loaded = self._attend(loading.load_chunk, now)
         if self._rescue.due(now) and self._leadership.steady_seconds >= STEADY_SECONDS:
             self._attend(self._rescue_all, now)
