@@ -13,6 +13,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from batches import services
+from batches.cloning import clone
 from batches.models import Batch
 from batches.pages.access import own_batch
 from batches.problems import Conflict, InvalidInput
@@ -24,10 +25,14 @@ Verb = Callable[[Batch, int, HttpRequest], str]
 @require_POST
 @login_required
 def batch_verb(request: HttpRequest, public_id: str, verb: str) -> HttpResponse:
-    """Start, pause, resume, cancel, retry or change."""
+    """Start, pause, resume, cancel, retry, change or copy."""
     batch = own_batch(request, public_id)
     act = _VERBS.get(verb)
     try:
+        if verb == "clone":
+            draft = clone(batch)
+            messages.success(request, "This is a copy. Look through it, change what you like, and start it.")
+            return redirect("batch-detail", public_id=draft.public_id)
         if act is None:
             messages.error(request, "There is no such action.")
         else:
