@@ -51,7 +51,7 @@ def _probe(window: Window, alias: str) -> tuple[tuple[int, str], ...]:
     """The first due item of any batch of this provider; nothing where none is due, or it cannot be called here."""
     if known_provider(alias) is None:
         return ()
-    waiting = [batch for batch in window.batches if batch.provider == alias]
+    waiting = [one for one in window.batches if one.provider == alias and window.affordable.get(one.id, 1) > 0]
     for batch in random.sample(waiting, min(len(waiting), BATCHES_LOOKED_AT)):
         lane = lane_name(batch.channel, batch.priority)
         route = Route(lane, batch.channel, alias, 1, batch.least_attempts, probe=True)

@@ -14,7 +14,7 @@ from batches import budgets, services
 from batches.budgets import ENOUGH_KNOWN, MOST_ROOM, Budget
 from batches.dispatching import rescue, settle
 from batches.dispatching.dispatcher import Dispatcher
-from batches.models import AuditEntry, Batch, Item, Notification
+from batches.models import AuditEntry, Batch, Item, Notification, ProviderAccount
 from batches.operations import Attempt
 from batches.outcomes import Outcome, Succeeded
 from batches.problems import Conflict, InvalidInput
@@ -22,7 +22,7 @@ from batches.running.engine import Engine
 from batches.running.recorder import write
 from tests.engine.conftest import until
 from tests.engine.dispatching import Messages, leased, worker
-from tests.engine.ledger import accepted, assert_counters, change, changes, expire, new_batch
+from tests.engine.ledger import accepted, assert_counters, change, changes, expire, lease, new_batch
 from tests.engine.scripted import ONCE_ONLY, REPEATABLE, OnceOnly, Repeatable, Script, entry
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -138,6 +138,18 @@ def test_no_more_is_leased_than_the_budget_pays_for(running: Dispatcher) -> None
     assert (leased(batch), leased(free)) == (30, 50)
     running.tick()
     assert leased(batch) == 30
+
+
+def test_a_probe_is_paid_for_as_others_are(running: Dispatcher) -> None:
+    worker(ai=1_000)
+    ProviderAccount.objects.create(alias=REPEATABLE, opened_at=timezone.now(), opened_for="no_credit")
+    held_back = new_batch(10, max_cost=CENT, item_cost=CENT, spent=CENT / 2, succeeded=1)
+    lease(held_back, 1)  # it is in flight, so the batch is not held, and nothing is left for another call
+    running.tick()
+    assert leased(held_back) == 1
+    services.change(held_back, {"max_cost": Decimal(1)}, actor_id=None)
+    running.tick()
+    assert leased(held_back) == 2
 
 
 def test_suspects_are_paid_for_as_others_are(running: Dispatcher) -> None:
