@@ -64,7 +64,10 @@ class Batch(models.Model):
         default=list, db_default=[], blank=True, help_text="Aliases of providers that may take its place, in order."
     )
     when_unavailable = models.CharField(
-        max_length=8, default="wait", db_default="wait", help_text="While its provider is unavailable: wait, switch or fail."
+        max_length=8,
+        default="wait",
+        db_default="wait",
+        help_text="While its provider is unavailable: wait, switch or fail.",
     )
     max_cost = models.DecimalField(
         max_digits=20, decimal_places=10, null=True, blank=True, help_text="No call is begun once so much was spent."
