@@ -16,6 +16,7 @@ from django.db.models.functions import Now
 
 from batches.economy.waits import CLAIM_SECONDS, MARGIN_SECONDS, RENEW_SECONDS, after_failures, scaled
 from batches.models import ProviderBatch
+from batches.running.changes import clean
 from batches.states import BatchStatus, Step
 from providers.base import ProviderError
 
@@ -92,7 +93,7 @@ class Work:
 
 def objection(error: ProviderError) -> dict[str, str]:
     """What a provider has against it, as fields of the row."""
-    return {"error": error.message[:MESSAGE_LIMIT], "error_code": error.code[:64]}
+    return {"error": clean(error.message)[:MESSAGE_LIMIT], "error_code": clean(error.code)[:64]}
 
 
 def _read(row_id: int) -> ProviderBatch:

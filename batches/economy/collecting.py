@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from batches.economy.claims import Work, objection
-from batches.economy.held_items import held_items, held_pages
+from batches.economy.held_items import MOST_DEATHS, dissolve, held_items, held_pages
 from batches.economy.kept_answers import KeptAnswers, keep_answers
 from batches.economy.questions import LineId, line_id
 from batches.economy.recording import change_in_economy, record
@@ -93,6 +93,9 @@ class Reading:
 
 def collect(work: Work, context: BatchContext) -> None:
     """Record every line that came back; what never came is tried again once that is certain."""
+    if work.row.deaths >= MOST_DEATHS:
+        dissolve(work, suspects=True)
+        return
     reading = Reading(work.row)
     try:
         if not work.row.remote.get("gone"):
@@ -124,6 +127,8 @@ def _read(work: Work, context: BatchContext, reading: Reading) -> None:
                 changes.append(_change(work, context, item, group[item_id], kept))
                 gevent.sleep(0)
             record(changes)
+            if changes and work.row.deaths:
+                work.move(deaths=0)  # it goes on: whoever ended those workers, it was none of these
 
 
 def _change(
@@ -146,7 +151,8 @@ def _outcome_of_failure(work: Work, error: ProviderError | None) -> Outcome:
         return Snooze()  # it was us: nothing was spent
     if error.category in {ErrorCategory.AUTHENTICATION, ErrorCategory.BUDGET} and waits(work, error):
         # True of all items alike, and mended by a person: they wait, and say why.
-        work.move(**objection(error))
+        if work.row.error_code != objection(error)["error_code"]:
+            work.move(**objection(error))
         return Snooze(scaled(SNOOZED_ACCOUNT_SECONDS))
     return outcome_of_error(error, idempotent=True)
 

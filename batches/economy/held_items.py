@@ -14,6 +14,8 @@ from batches.running.leases import LeasedItem
 from batches.states import SUSPECT_DEATHS, Step
 
 PAGE = 200
+MOST_DEATHS = 3
+"""Workers that died over a provider batch at one step; then its items are suspects."""
 CUT = "cut"
 """In ``remote``: not all of its items fitted."""
 

@@ -9,6 +9,7 @@ from typing import Any
 from batches.files import FileMissing
 from batches.models import StoredFile
 from batches.operations.checkpoints import PREFIX, Checkpoints, give_back_connection
+from batches.running.changes import MOST_USED, clean
 from providers.base import ChatAnswer
 
 NAME = "economy"
@@ -17,7 +18,15 @@ NAME = "economy"
 def keep_answers(item_id: int, answers: Mapping[str, ChatAnswer]) -> None:
     """Keep these, by the digests of their questions, in place of what was kept of the item. May raise what the
     database and the storage raise; then the answer is still at its provider."""
-    Checkpoints(item_id).write(NAME, {digest: asdict(answer) for digest, answer in answers.items()})
+    Checkpoints(item_id).write(NAME, {digest: _storable(answer) for digest, answer in answers.items()})
+
+
+def _storable(answer: ChatAnswer) -> dict[str, Any]:
+    """Whatever a provider wrote: text that is none, numbers beyond all measure."""
+    return {
+        name: clean(value) if isinstance(value, str) else min(value, MOST_USED) if isinstance(value, int) else None
+        for name, value in asdict(answer).items()
+    }
 
 
 class KeptAnswers:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, cast
 
 from batches.models import ProviderBatch
+from batches.running.changes import encode
 from batches.running.context import BatchContext
 from providers.base import BatchProvider, RemoteBatch, RemoteState
 
@@ -15,13 +17,14 @@ OURS = frozenset({"cut", "refused_items", "foreign", "gone", "read"})
 
 def fields_of(remote: RemoteBatch, before: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The row's fields; our own notes of ``before`` stay."""
-    said = {
+    said: dict[str, Any] = {
         "state": remote.state.value,
         "total": remote.total,
         "finished": remote.finished,
         "detail": dict(remote.detail),
     }
-    return {"remote": {name: value for name, value in (before or {}).items() if name in OURS} | said}
+    ours = {name: value for name, value in (before or {}).items() if name in OURS}
+    return {"remote": {**ours, **json.loads(encode(said))}}
 
 
 def remote_of(row: ProviderBatch) -> RemoteBatch:

@@ -60,7 +60,7 @@ def replay(context: BatchContext, item: LeasedItem, answers: KnownAnswers) -> Sa
         return Said(outcome_of_error(error, idempotent=context.provider.idempotent), None, used)
     except DeadlineExceeded:
         return Said(Retry(NO_ANSWER), None, used)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if context.operation.uses_database and isinstance(error, OperationalError | InterfaceError):
             return Said(Snooze(LATER_SECONDS), None, used)
         # The kind alone: exceptions of parsers may quote what they parsed.

@@ -9,19 +9,19 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from batches.economy.claims import Work, objection
-from batches.economy.held_items import dissolve
+from batches.economy.held_items import MOST_DEATHS, dissolve
 from batches.economy.preparing import lines_file, prepare
 from batches.economy.refusals import refused
 from batches.economy.remote_rows import asked_provider, fields_of
 from batches.economy.waits import MOST_SEARCHES, PAUSED_SECONDS, scaled, until_next_look, until_search
 from batches.models import ProviderBatch
+from batches.running.changes import clean
 from batches.running.context import BatchContext
 from batches.states import BatchStatus, Step
 from providers.base import ProviderError, RemoteBatch
 from providers.departure import guarded
 
-MOST_DEATHS = 3
-"""Workers that died over preparing a provider batch; then its items are suspects."""
+LONGEST_REMOTE_ID = 200
 FOREIGN = "foreign"
 """In ``remote``: ids of batches that were taken for this one and proved to be others."""
 
@@ -67,7 +67,10 @@ def _may_submit(work: Work) -> bool:
 
 
 def submitted(work: Work, remote: RemoteBatch) -> None:
-    """It is at the provider, under its id there."""
+    """It is at the provider, under its id there. One that cannot be kept is no batch: it stays in doubt."""
+    if clean(remote.id) != remote.id or not 0 < len(remote.id) <= LONGEST_REMOTE_ID:
+        work.put_off(until_search(work.row.failures + 1), error_code="odd_id", error="The provider's id is none.")
+        return
     work.step_on(
         Step.SUBMITTED,
         remote_id=remote.id,

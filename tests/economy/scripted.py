@@ -80,6 +80,8 @@ class Remote:
     refusal: Callable[[Stored], tuple[ProviderError | None, dict[str, Any]]] = lambda stored: (None, {})
     line: Callable[[str, str], LineResult] = echo
     results: Callable[[Stored, list[LineResult]], Iterable[LineResult]] = lambda stored, lines: lines
+    detail: dict[str, Any] = field(default_factory=dict)
+    """What it says of a batch besides."""
     marks: bool = True
     """Whether it keeps markers, as all but Anthropic do."""
 
@@ -134,12 +136,14 @@ class Batcher(Chatter):
         if stored is None:
             raise failure("not_found", ErrorCategory.NOT_FOUND, permanent=True)
         state = remote.state(stored)
-        error, detail = remote.refusal(stored) if state is RemoteState.FAILED else (None, {"file": stored.id})
+        error, detail = (
+            remote.refusal(stored) if state is RemoteState.FAILED else (None, {"file": stored.id, **remote.detail})
+        )
         return RemoteBatch(id=remote_id, state=state, total=len(stored.lines), finished=1, detail=detail, error=error)
 
     def batch_results(self, batch: RemoteBatch) -> Iterator[LineResult]:
         remote.calls.append("results")
-        assert batch.detail == {"file": batch.id}
+        assert batch.detail["file"] == batch.id
         stored = remote.batches[batch.id]
         yield from remote.results(stored, [remote.line(custom_id, prompt) for custom_id, prompt in stored.lines])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -17,11 +17,12 @@ from batches.dispatching.window import read_window
 from batches.economy import bell, claims, held_items, recording, refusals, stepping, submitting
 from batches.economy.deadline import turn_fast
 from batches.models import Batch, Item, ProviderBatch
+from batches.outcomes import Outcome, Succeeded
 from batches.running import recorder
 from batches.states import Step
-from providers.base import ErrorCategory, LineResult, RemoteState
+from providers.base import ChatAnswer, ErrorCategory, LineResult, RemoteState
 from tests.economy.driving import PAST, drive, economy_batch, only_row, results, step, tick
-from tests.economy.scripted import Asking, Remote, Stored, echo, failure
+from tests.economy.scripted import Asking, Remote, Stored, echo, failure, question
 from tests.engine.dispatching import worker
 from tests.engine.ledger import assert_counters, assert_no_lease, statuses
 
@@ -440,6 +441,66 @@ def test_items_that_kill_their_workers_become_suspects(scripted: Remote) -> None
     assert set(Item.objects.filter(batch=batch).values_list("deaths", flat=True)) == {2}
     assert_no_lease()
     assert tick() == []  # not gathered again: they travel the solo lane
+
+
+def test_answers_that_kill_their_workers_make_suspects_of_what_is_left(scripted: Remote) -> None:
+    batch = economy_batch(3)
+    while not ProviderBatch.objects.filter(step=Step.COLLECTING).exists():
+        scripted.results = lambda stored, lines: lines[:1]  # one is recorded, then a second reading is due
+        step()
+    ProviderBatch.objects.update(deaths=3)
+    step()
+    assert statuses(batch) == ["succeeded", "pending", "pending"]
+    assert list(Item.objects.filter(batch=batch, status="pending").values_list("deaths", flat=True)) == [2, 2]
+    assert_no_lease()
+
+
+def test_a_reading_that_goes_on_has_outlived_its_deaths(scripted: Remote) -> None:
+    def cut(stored: Stored, lines: list[LineResult]) -> Iterator[LineResult]:
+        yield from lines[:1]
+        raise failure("connection_lost", ErrorCategory.NETWORK)
+
+    scripted.state = lambda stored: RemoteState.WAITING
+    scripted.results = cut
+    batch = economy_batch(3)
+    step()
+    step()
+    ProviderBatch.objects.update(step=Step.COLLECTING, deaths=2)
+    step()
+    assert_counters(batch, succeeded=1)
+    assert only_row(batch).deaths == 0
+
+
+def test_a_hostile_provider_stops_nothing(scripted: Remote) -> None:
+    """NUL, lone surrogates, numbers beyond all measure: in its objections, its state and its answers."""
+    nasty = "x\x00y\ud800"
+
+    def refuse() -> None:
+        scripted.on_submit = lambda: None
+        raise failure(nasty, ErrorCategory.RATE_LIMIT, surely_not_sent=True)
+
+    def act(attempt: Any) -> Outcome:
+        text = attempt.ask(question(attempt, attempt.key)).text
+        return Succeeded({"text": attempt.ask(question(attempt, f"again {len(text)}")).text})
+
+    def line(custom_id: str, prompt: str) -> LineResult:
+        odd = ChatAnswer(text=nasty, model=nasty, input_tokens=10**40, output_tokens=-5, request_id=nasty)
+        return LineResult(custom_id=custom_id, answer=odd)
+
+    Asking.act = act
+    scripted.on_submit, scripted.line = refuse, line
+    scripted.detail = {"name": nasty, "number": 10**400}
+    batch = drive(economy_batch(2))
+    assert_counters(batch, succeeded=2)
+    assert results(batch) == ["xy?", "xy?"]
+
+
+def test_an_operation_that_ends_its_process_fails_its_item(scripted: Remote) -> None:
+    def act(attempt: Any) -> Outcome:
+        raise SystemExit(1)
+
+    Asking.act = act
+    assert_counters(drive(economy_batch(2)), failed=2)
 
 
 def test_a_database_that_is_away_spends_nothing(scripted: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
