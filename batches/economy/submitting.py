@@ -22,6 +22,8 @@ from providers.base import ProviderError, RemoteBatch
 from providers.departure import guarded
 
 LONGEST_REMOTE_ID = 200
+KNOWN_FOR = timedelta(days=3)
+"""A batch that is older than this one by more is not looked for."""
 FOREIGN = "foreign"
 """In ``remote``: ids of batches that were taken for this one and proved to be others."""
 
@@ -89,8 +91,7 @@ def search(work: Work, context: BatchContext) -> None:
     """
     row = work.row
     assert row.submitting_at is not None  # noqa: S101 - committed together with the step
-    known = set(ProviderBatch.objects.exclude(remote_id="").exclude(pk=row.pk).values_list("remote_id", flat=True))
-    known.update(row.remote.get(FOREIGN, ()))
+    known = _known_ids(row)
     connection.close()
     try:
         with guarded(work.check):
@@ -108,6 +109,13 @@ def search(work: Work, context: BatchContext) -> None:
         dissolve(work)
     else:
         work.step_on(Step.GATHERED, submitting_at=None, due_at=Now(), step_claim=None, claimed_until=None)
+
+
+def _known_ids(row: ProviderBatch) -> set[str]:
+    """Of batches that are not this one: other rows', and those that were taken for it."""
+    others = ProviderBatch.objects.exclude(remote_id="").exclude(pk=row.pk)
+    lately = others.filter(created_at__gt=row.created_at - KNOWN_FOR)
+    return {*lately.values_list("remote_id", flat=True), *row.remote.get(FOREIGN, ())}
 
 
 def disown(work: Work, remote_id: str) -> None:
