@@ -124,16 +124,7 @@ class Dispatcher:
             return STANDBY_SECONDS
         if not led:  # said at once, or a standby takes the new leader for one that fell silent
             heartbeat(self.boot_id, "dispatcher", {"leader": 1}, 0)
-        if self._upkeep.due(now):
-            look_again()
-            for duty in (settle.start_scheduled, settle.sweep_cancelled, settle.settle, hold_spent):
-                self._announce(self._attend(duty, now) or ())
-        if self._receipts.due(now):
-            old = self._old_receipts.due(now)
-            self._announce(self._attend(receipts.match_all_open if old else receipts.match_open, now) or ())
-        if self._economy.due(now):
-            for economy_duty in (deadline.turn_fast, gathering.gather, bell.hasten):
-                self._attend(economy_duty, now)
+        self._tend(now)
         loaded = self._attend(loading.load_chunk, now)
         if self._rescue.due(now) and self._leadership.steady_seconds >= STEADY_SECONDS:
             self._attend(self._rescue_all, now)
@@ -145,6 +136,19 @@ class Dispatcher:
             self._dispatch(now)
         self._attend(self._tell_concerns, now)
         return 0.0 if loaded else TICK_SECONDS
+
+    def _tend(self, now: float) -> None:
+        """What looks at batches and at what came in, and hands nothing out."""
+        if self._upkeep.due(now):
+            look_again()
+            for duty in (settle.start_scheduled, settle.sweep_cancelled, settle.settle, hold_spent):
+                self._announce(self._attend(duty, now) or ())
+        if self._receipts.due(now):
+            old = self._old_receipts.due(now)
+            self._announce(self._attend(receipts.match_all_open if old else receipts.match_open, now) or ())
+        if self._economy.due(now):
+            for economy_duty in (deadline.turn_fast, gathering.gather, bell.hasten):
+                self._attend(economy_duty, now)
 
     def _attend(self, duty: Callable[[], Result], now: float) -> Result | None:
         """See to one duty. What one odd row does to it must not keep the others from theirs; it rests a while."""
