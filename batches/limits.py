@@ -15,6 +15,7 @@ from typing import Protocol, cast
 
 from django.conf import settings
 from redis.commands.core import Script
+from redis.exceptions import RedisError
 
 from batches.account_states import known_accounts
 from batches.connections import redis_client
@@ -151,6 +152,17 @@ def reserve(limits: Sequence[Limit], count: int, *, horizon_seconds: float = HOR
     now = time.monotonic()
     slots = tuple(now + (first + index * spacing) / 1e6 for index in range(granted))
     return Reservation(slots, refused / 1e6, spacing / 1e6, now - asked_at)
+
+
+def introduce(provider: Provider) -> None:
+    """Make the limits of an account known that were just learned, so that the first call need not wait for that."""
+    limits = tuple(_limits_of_account(provider))
+    if not limits:
+        return
+    try:
+        reserve(limits, 0)
+    except RedisError:
+        return  # the first call introduces them
 
 
 def settle(limit: Limit, reserved: int, used: int) -> None:

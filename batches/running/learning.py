@@ -16,6 +16,7 @@ from django.db import Error, connection
 
 from batches.account_states import known_accounts
 from batches.accounts import known_provider
+from batches.limits import introduce
 from providers.base import ChatRequest
 from providers.http import Ceilings
 from providers.registry import provider_aliases
@@ -150,6 +151,8 @@ class Learning:
             is_known=True,
         )
         known_accounts.learn(alias, state)
+        if provider := known_provider(alias):
+            introduce(provider)
 
 
 def _heard_providers() -> Iterator[tuple[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from batches.account_states import known_accounts
+from batches.connections import redis_client
 from batches.models import ProviderAccount
 from batches.running.learning import USUAL_OUTPUT, Learning, Usage
 from providers.base import ChatRequest, Image
@@ -69,6 +71,13 @@ def test_what_changes_is_written_and_known_at_once(provider: Any) -> None:
         learning.learn()
         assert row() == (float(requests), float(tokens) if tokens else None)
         assert known_accounts.state(ALIAS).requests_per_minute == float(requests)
+
+
+def test_the_first_call_under_a_learned_limit_does_not_wait_for_it_to_be_known(provider: Any, settings: Any) -> None:
+    settings.REDIS_PREFIX = f"test-{secrets.token_hex(6)}"
+    answered(provider, "1")
+    Learning(Usage()).learn()
+    assert redis_client().exists(f"{settings.REDIS_PREFIX}:limit:requests:{ALIAS}")
 
 
 def test_answers_that_say_the_same_cost_nothing(provider: Any) -> None:

@@ -116,6 +116,9 @@ def test_without_a_key_production_refuses(settings: Settings) -> None:
         ({"base_url": "ftp://x"}, "base_url must be an http(s) URL."),
         ({"limits": {"max_inflight": 3}}, "Unknown limit 'max_inflight', did you mean 'max_in_flight'?"),
         ({"limits": 3}, "limits must be a mapping."),
+        ({"fallbacks": "text"}, "fallbacks must be a list of aliases."),
+        ({"fallbacks": ["text"]}, "The fallback 'text' is no other provider of this kind"),
+        ({"fallbacks": ["smart"]}, "The fallback 'smart' is no other provider of this kind"),
     ],
 )
 def test_wrong_entries_are_told_what_is_wrong(settings: Settings, change: dict[str, Any], words: str) -> None:
@@ -125,6 +128,12 @@ def test_wrong_entries_are_told_what_is_wrong(settings: Settings, change: dict[s
     with pytest.raises(ImproperlyConfigured) as caught:
         get_provider("smart")
     assert words in str(caught.value)
+
+
+def test_an_entry_may_name_fallbacks_of_its_kind(settings: Settings) -> None:
+    settings.PROVIDERS = {"smart": {**CHAT, "fallbacks": ["other"]}, "other": CHAT, "text": SMS}
+    assert "providers.E001" not in ids()
+    assert get_provider("smart").alias == "smart"
 
 
 @pytest.mark.parametrize("option", ["adapter", "base_url", "key_variable", "model"])
