@@ -223,3 +223,20 @@ def test_without_a_token_nothing_is_sent(ada: User) -> None:
     for path in ("/new/messages", "/new/messages/preview"):
         assert post(strict, path, text="Ready.", pasted=LIST).status_code == 403
     assert Batch.objects.count() == 0
+
+
+def test_of_very_many_the_first_are_looked_at_while_somebody_types(person: Client, ada: User) -> None:
+    rows = "".join(f"+1415{number:07},Person\n" for number in range(2_000_000, 2_002_500))
+    stored = store_file(ada.pk, "many.csv", "text/csv", f"phone,name\n{rows}+1,broken\n".encode())
+    fields = {"text": "Hi {{name}}", "pasted": "", "file": stored.public_id}
+    for given in (fields, {**fields, "pasted": f"phone,name\n{rows}", "file": ""}):
+        page = page_of(post(person, "/new/messages/preview", **given))
+        assert "The first 2,000 were looked at; the other 50" in page
+        assert "cannot go" not in page
+    page = page_of(post(person, **fields))
+    assert "1 row cannot go" in page
+    assert Batch.objects.count() == 0
+    post(person, **fields, leaves_out="1")
+    assert Batch.objects.get().total == 2_500
+    page = page_of(post(person, "/new/messages/preview", **fields))
+    assert "not there any more" in page

@@ -14,11 +14,10 @@ from typing import Any
 
 from batches.operations import annotation_writing, generate_images, report_files, validate
 from batches.operations.base import Operation
-from batches.operations.export_records import FORMATS as EXPORT_FORMATS
 from batches.operations.export_records import USUAL
 from batches.pages.create.controls import Choice, Control, number_of
 from batches.tables.csv_rows import DELIMITERS, ENCODINGS
-from batches.tables.reading import FORMATS as IMPORT_FORMATS
+from batches.tables.reading import FORMATS
 
 Read = Callable[[str], Any]
 
@@ -131,9 +130,9 @@ OWN: Mapping[tuple[str, str], Entry] = {
         default="\n".join(annotation_writing.WRITTEN),
         hint="What your records get of the answer.",
     ),
-    ("export", "format"): Entry("Format", "choice", choices=_choices(EXPORT_FORMATS), default="csv"),
+    ("export", "format"): Entry("Format", "choice", choices=_choices(FORMATS), default="csv"),
     ("export", "columns"): Entry("Columns", read=as_words, placeholder=", ".join(USUAL[:5]) + ", …"),
-    ("import", "format"): Entry("Format", "choice", choices=_choices(IMPORT_FORMATS, first="found out"), is_rare=True),
+    ("import", "format"): Entry("Format", "choice", choices=_choices(FORMATS, first="found out"), is_rare=True),
     ("cleanup", "age"): Entry(
         "Counted since",
         "choice",

@@ -22,7 +22,7 @@ from batches.pages.access import fragment
 from batches.pages.create.common_controls import FIELDS, common_body, common_controls, provider_control
 from batches.pages.create.controls import Control, Form, text_of
 from batches.pages.create.figures import Figures, figures_of
-from batches.pages.create.recipients import RecipientTable, pasted_table, uploaded_table
+from batches.pages.create.recipients import RecipientTable, beginning_of_table, pasted_table, uploaded_table
 from batches.pages.create.refusals import Refusal, Refusals
 from batches.pages.create.submitting import new_token, submit_once
 from batches.pages.create.uploads import forget_upload, keep_uploads, own_upload
@@ -32,8 +32,6 @@ from batches.templating import TemplateError, parse
 from providers.sms.segments import segments
 
 SHOWN_MESSAGES = 3
-LIVE_RECIPIENTS = 10_000
-"""So many are looked at while somebody types; all of them before anything is sent."""
 PLACE = "/new/messages"
 _FIELDS = {**FIELDS, "text": "text", "recipients": "pasted", "quietHours": "quiet_start", "rateLimit": "rate"}
 
@@ -108,7 +106,7 @@ def _controls() -> list[Control]:
             lines=7,
             is_wide=True,
             is_code=True,
-            placeholder="phone,name\n+15005550009,Ada\n+15005550010,Grace",
+            placeholder="phone,name\n+15005550010,Ada\n+15005550012,Grace",
             hint="Numbers, one a line, or a table whose first line names the columns. Numbers begin with + and the"
             " country code.",
         ),
@@ -127,33 +125,48 @@ def new_messages(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         empty = Campaign(Form.of(_controls(), None), new_token(), "UTC")
         return render(request, "pages/create/messages.html", _context(empty))
-    campaign = _read(request)
-    starts = request.POST.get("action") == "start"
-    _look(campaign, owner_id, typing=not starts, live=False)
-    if starts and campaign.found and campaign.refused.count and not campaign.leaves_out:
-        campaign.form.say("pasted", "Some rows cannot be sent to: mend them, or leave them out.")
-    if starts and campaign.may_start:
-        try:
-            public_id = submit_once(
-                owner_id, place=PLACE, token=campaign.token, body=campaign.body, build=build_sms_batch
-            )
-        except InvalidInput as refused:
-            campaign.form.tell(refused.problems, _FIELDS)
-        else:
-            if campaign.file is not None:
-                forget_upload(owner_id, campaign.file.public_id)
-            return redirect("batch-detail", public_id)
-    if starts:
-        messages.error(request, "Nothing was sent yet: see what is marked below.")
+    campaign = _read(request, live=False)
+    if request.POST.get("action") != "start":
+        _look(campaign, owner_id, typing=True)
+        return render(request, "pages/create/messages.html", _context(campaign))
+    started = _start(campaign, owner_id)
+    if started is not None:
+        return redirect("batch-detail", started)
+    messages.error(request, "Nothing was sent yet: see what is marked below.")
     return render(request, "pages/create/messages.html", _context(campaign))
+
+
+def _start(campaign: Campaign, owner_id: int) -> str | None:
+    """The id of the batch that was started; None where something stands against it, which the form then says."""
+    whole = not campaign.form.has_problems and not (campaign.table and campaign.table.broken)
+    try:
+        if whole:
+            return _submit(campaign, owner_id, _body(campaign))
+    except InvalidInput:
+        pass  # it is read once more, for what may be left out
+    _look(campaign, owner_id, typing=False)
+    if campaign.found and campaign.refused.count and not campaign.leaves_out:
+        campaign.form.say("pasted", "Some rows cannot be sent to: mend them, or leave them out.")
+    try:
+        return _submit(campaign, owner_id, campaign.body) if campaign.may_start else None
+    except InvalidInput as refused:
+        campaign.form.tell(refused.problems, _FIELDS)
+        return None
+
+
+def _submit(campaign: Campaign, owner_id: int, body: dict[str, Any]) -> str:
+    public_id = submit_once(owner_id, place=PLACE, token=campaign.token, body=body, build=build_sms_batch)
+    if campaign.file is not None:
+        forget_upload(owner_id, campaign.file.public_id)
+    return public_id
 
 
 @require_POST
 @fragment
 def messages_preview(request: HttpRequest) -> HttpResponse:
     """What it would be, while somebody types."""
-    campaign = _read(request)
-    _look(campaign, int(request.user.pk or 0), typing=True, live=True)
+    campaign = _read(request, live=True)
+    _look(campaign, int(request.user.pk or 0), typing=True)
     return render(request, "pages/create/messages_answer.html", _context(campaign))
 
 
@@ -167,8 +180,8 @@ def _context(campaign: Campaign) -> dict[str, Any]:
     }
 
 
-def _read(request: HttpRequest) -> Campaign:
-    """What was typed, with a file that came along kept at once."""
+def _read(request: HttpRequest, *, live: bool) -> Campaign:
+    """What was typed, with a file that came along kept at once. ``live``: of many recipients only the first."""
     sent = request.POST
     owner_id = int(request.user.pk or 0)
     campaign = Campaign(
@@ -191,9 +204,12 @@ def _read(request: HttpRequest) -> Campaign:
             campaign.form.say("pasted", "The file is not there any more: choose it again.")
     try:
         if campaign.file is not None:
-            campaign.table = uploaded_table(owner_id, campaign.file.public_id)
+            read = beginning_of_table if live else uploaded_table
+            campaign.table = read(owner_id, campaign.file.public_id)
         elif campaign.form["pasted"].value.strip():
             campaign.table = pasted_table(campaign.form["pasted"].value)
+            if live:
+                campaign.table.keep_beginning()
     except UnreadableTable as reason:
         campaign.form.say("pasted", str(reason))
     if campaign.table is not None:
@@ -201,7 +217,7 @@ def _read(request: HttpRequest) -> Campaign:
     return campaign
 
 
-def _look(campaign: Campaign, owner_id: int, *, typing: bool, live: bool) -> None:
+def _look(campaign: Campaign, owner_id: int, *, typing: bool) -> None:
     """Read it as the API would; what cannot be sent to is told by row, and left out where that is wanted."""
     form, table = campaign.form, campaign.table
     body = _body(campaign)
@@ -209,9 +225,7 @@ def _look(campaign: Campaign, owner_id: int, *, typing: bool, live: bool) -> Non
     if table is not None:
         campaign.refused.found += [Refusal(str(row), message, order=row) for row, message in table.broken]
         campaign.refused.count = len(table.broken)
-    if live and len(recipients) > LIVE_RECIPIENTS:
-        campaign.not_looked_at = len(recipients) - LIVE_RECIPIENTS
-        body["recipients"] = recipients[:LIVE_RECIPIENTS]
+        campaign.not_looked_at = table.not_read
     try:
         found = estimate(owner_id, body, build_sms_batch)
     except InvalidInput as wrong:

@@ -55,6 +55,8 @@ TITLES = {
     "analyze_conversations": "Analyze conversations",
     "generate_images": "Generate images",
 }
+SENTENCES = {"cleanup": "Deletes the records that match, or were left alone for so long. Nothing brings them back."}
+"""In the place of summaries that are for who writes JSON."""
 ORDER = ("import", "annotate", "export", "transform", "validate", "report", "cleanup")
 LOOKED_AT_FIRST = frozenset({"cleanup"})
 """Nothing brings back what these do: they start only after their dry run was seen."""
@@ -90,6 +92,11 @@ class Draft:
         return title_of(self.operation.name)
 
     @property
+    def sentence(self) -> str:
+        """What it does, in one sentence."""
+        return sentence_of(self.operation)
+
+    @property
     def is_final(self) -> bool:
         """Whether nothing brings back what it does."""
         return self.operation.name in LOOKED_AT_FIRST
@@ -119,13 +126,18 @@ def title_of(name: str) -> str:
     return TITLES.get(name, name.replace("_", " ").capitalize())
 
 
+def sentence_of(operation: Operation) -> str:
+    """What it does, in one sentence for people."""
+    return SENTENCES.get(operation.name, operation.summary)
+
+
 @require_safe
 @login_required
 def choose_operation(request: HttpRequest) -> HttpResponse:
     """All operations that have no page of their own."""
     names = [*ORDER, *(name for name in operation_names() if name not in ORDER)]
     known = set(operation_names()) - HAVE_FORMS.keys()
-    doors = [(title_of(name), get_operation(name)) for name in names if name in known]
+    doors = [(name, title_of(name), sentence_of(get_operation(name))) for name in names if name in known]
     return render(request, "pages/create/operations.html", {"doors": doors, "place": "new"})
 
 

@@ -111,20 +111,35 @@ def new_photos(request: HttpRequest) -> HttpResponse:
         empty = Shoot(Form.of(_controls(), None), new_token(), "UTC")
         return render(request, "pages/create/photos.html", _context(empty))
     shoot = _read(request)
-    starts = request.POST.get("action") == "start"
-    _look(shoot, owner_id, typing=not starts, live=False)
-    if starts and shoot.found and shoot.refused.count and not shoot.leaves_out:
-        shoot.form.say("urls", "Some photos cannot go: mend them, or leave them out.")
-    if starts and shoot.may_start:
-        try:
-            public_id = submit_once(owner_id, place=PLACE, token=shoot.token, body=shoot.body, build=build_photo_batch)
-        except InvalidInput as refused:
-            shoot.form.tell(refused.problems, _FIELDS)
-        else:
-            return redirect("batch-detail", public_id)
-    if starts:
-        messages.error(request, "Nothing was started yet: see what is marked below.")
+    if request.POST.get("action") != "start":
+        _look(shoot, owner_id, typing=True, live=False)
+        return render(request, "pages/create/photos.html", _context(shoot))
+    started = _start(shoot, owner_id)
+    if started is not None:
+        return redirect("batch-detail", started)
+    messages.error(request, "Nothing was started yet: see what is marked below.")
     return render(request, "pages/create/photos.html", _context(shoot))
+
+
+def _start(shoot: Shoot, owner_id: int) -> str | None:
+    """The id of the batch that was started; None where something stands against it, which the form then says."""
+    try:
+        if not shoot.form.has_problems:
+            return _submit(shoot, owner_id, _body(shoot))
+    except InvalidInput:
+        pass  # it is read once more, for what may be left out
+    _look(shoot, owner_id, typing=False, live=False)
+    if shoot.found and shoot.refused.count and not shoot.leaves_out:
+        shoot.form.say("urls", "Some photos cannot go: mend them, or leave them out.")
+    try:
+        return _submit(shoot, owner_id, shoot.body) if shoot.may_start else None
+    except InvalidInput as refused:
+        shoot.form.tell(refused.problems, _FIELDS)
+        return None
+
+
+def _submit(shoot: Shoot, owner_id: int, body: dict[str, Any]) -> str:
+    return submit_once(owner_id, place=PLACE, token=shoot.token, body=body, build=build_photo_batch)
 
 
 @require_POST

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import functools
 import re
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,11 @@ from batches.tables.reading import ReadingOptions
 from batches.tables.rows import Row, UnreadableTable
 
 NUMBER_COLUMNS = ("phonenumber", "phone", "mobile", "cell", "number", "telephone", "tel", "to")
-CHUNK_ROWS = 5_000
+CHUNK_ROWS = 2_000
+LIVE_RECIPIENTS = 2_000
+"""So many are looked at while somebody types; all of them before anything is sent."""
+MOST_BEGINNINGS = 16
+"""Of tables, kept by a process."""
 LONGEST_PASTE = 1_000_000
 """Characters: what is longer is better uploaded, once."""
 _NUMBER = re.compile(r"\+?[0-9][0-9 ().\-]{4,30}")
@@ -49,6 +55,8 @@ class RecipientTable:
     broken: list[tuple[int, str]] = field(default_factory=list)
     warnings: Sequence[str] = ()
     number_column: str = ""
+    not_read: int = 0
+    """Rows after the ones that are here."""
 
     @property
     def choices(self) -> list[Choice]:
@@ -73,6 +81,11 @@ class RecipientTable:
         first = self.rows[0][1] if self.rows else {}
         like_numbers = (name for name, cell in first.items() if _NUMBER.fullmatch(text_of_cell(cell)))
         return next(like_numbers, self.columns[0].name if self.columns else "")
+
+    def keep_beginning(self) -> None:
+        """Of very many rows the first are enough for somebody who still types."""
+        self.not_read = max(0, len(self.rows) - LIVE_RECIPIENTS)
+        del self.rows[LIVE_RECIPIENTS:]
 
     def recipients(self, used: Collection[str], *, with_plus: bool) -> list[dict[str, Any]]:
         """As the body of a campaign names them, with the variables that its template uses.
@@ -130,16 +143,30 @@ def pasted_table(text: str) -> RecipientTable:
 
 def uploaded_table(owner_id: int, file_id: str) -> RecipientTable:
     """Of an uploaded CSV, XLSX, JSON or JSON lines file. Raises :class:`UnreadableTable`."""
+    return _uploaded(owner_id, file_id, None)
+
+
+def beginning_of_table(owner_id: int, file_id: str) -> RecipientTable:
+    """Its first rows: an upload never changes, so whoever goes on typing has it read once."""
+    return replace(_beginning(owner_id, file_id))
+
+
+@functools.lru_cache(maxsize=MOST_BEGINNINGS)
+def _beginning(owner_id: int, file_id: str) -> RecipientTable:
+    return _uploaded(owner_id, file_id, LIVE_RECIPIENTS)
+
+
+def _uploaded(owner_id: int, file_id: str, most: int | None) -> RecipientTable:
     try:
         stored = find_file(owner_id, file_id)
         with local_path(owner_id, file_id) as path:
-            most = settings.IMPORT_MAX_UNPACKED_BYTES
-            return _read(path, ReadingOptions(name=stored.name, most_bytes=most))
+            options = ReadingOptions(name=stored.name, most_bytes=settings.IMPORT_MAX_UNPACKED_BYTES)
+            return _read(path, options, most)
     except FileMissing:
         raise UnreadableTable("The file is not there any more: choose it again.", "file_missing") from None
 
 
-def _read(path: Path, options: ReadingOptions) -> RecipientTable:
+def _read(path: Path, options: ReadingOptions, most: int | None) -> RecipientTable:
     cutting = {
         "chunk_rows": CHUNK_ROWS,
         "most_rows": settings.BATCH_MAX_INLINE_ITEMS,
@@ -147,10 +174,12 @@ def _read(path: Path, options: ReadingOptions) -> RecipientTable:
         "plain_identity": [],
     }
     with tempfile.NamedTemporaryFile(prefix="batchsite-") as rows:
-        table = cut_table(path, Path(rows.name), options, cutting)
+        cut = cut_table(path, Path(rows.name), options, cutting)
         with Path(rows.name).open("rb") as file:
-            found = (row for chunk in table.chunks for row in read_chunk(file, chunk.offset, chunk.length))
-            return _table(table, found)
+            found = (row for chunk in cut.chunks for row in read_chunk(file, chunk.offset, chunk.length))
+            table = _table(cut, islice(found, most))
+    table.not_read = 0 if most is None else max(0, cut.rows - most)
+    return table
 
 
 def _table(cut: CutTable, rows: Iterator[Row]) -> RecipientTable:
