@@ -24,7 +24,7 @@ from providers.base import ChatAnswer, ErrorCategory, LineResult, RemoteState
 from tests.economy.driving import PAST, drive, economy_batch, only_row, results, step, tick
 from tests.economy.scripted import Asking, Remote, Stored, echo, failure, question
 from tests.engine.dispatching import worker
-from tests.engine.ledger import assert_counters, assert_no_lease, statuses
+from tests.engine.ledger import accepted, assert_counters, assert_no_lease, statuses
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -415,6 +415,15 @@ def test_failed_lines_may_go_on_fast(scripted: Remote) -> None:
     claimed = claim.claim(shares, routes)
     assert claimed.taken == {batch.pk: 1}
     assert statuses(batch) == ["succeeded", "running", "succeeded", "pending"]
+
+
+def test_what_became_fast_has_a_retry_window_of_its_own() -> None:
+    now = timezone.now()
+    batch = economy_batch(2, fast_since=now - timedelta(minutes=1))
+    Item.objects.filter(batch=batch, position=0).update(first_attempt_at=now - timedelta(hours=20))
+    tried, new = accepted(batch).items
+    assert 59 < tried.elapsed_seconds < 120
+    assert new.elapsed_seconds == 0
 
 
 def test_a_batch_that_is_gone_at_its_provider_is_asked_again(scripted: Remote) -> None:
