@@ -102,7 +102,8 @@ class AccountHealth:
     def _refused(self, record: Record, item_id: int, outcome: Outcome, fault: Fault, *, waits: bool) -> Judgement:
         certain = fault.category == ErrorCategory.BUDGET or fault.status != AMBIGUOUS_STATUS
         record.refusals += 1
-        record.refused.add(item_id)
+        if len(record.refused) < AMBIGUOUS_REFUSALS:  # more tell no more
+            record.refused.add(item_id)
         opens = record.refusals >= CERTAIN_REFUSALS
         if not certain:
             opens = record.refusals >= AMBIGUOUS_REFUSALS and len(record.refused) > 1
