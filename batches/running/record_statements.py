@@ -119,7 +119,7 @@ def _row(change: Change) -> dict[str, Any]:
         "category": str(fault.category) if fault else "",
         "code": clean(fault.code)[:64] if fault else "",
         "message": clean(fault.message)[:MESSAGE_LIMIT] if fault else "",
-        "provider": change.provider if change.attempts else "",
+        "provider": change.provider if change.attempts or change.used else "",
         "used": _used(change),
         "cost": None if change.cost is None else str(change.cost),
     }

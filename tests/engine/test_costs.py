@@ -127,6 +127,10 @@ def test_the_last_provider_is_named() -> None:
     due(batch)
     write(changes(accepted(batch), "pending", provider="never-called", attempts=0, fault=None))
     assert [item.provider for item in items(batch)] == ["provider-item-0", "provider-item-1"]
+    due(batch)
+    billed: dict[str, Any] = {"attempts": 0, "fault": None, "used": {"input_tokens": 1}, "cost": Decimal(1)}
+    write(changes(accepted(batch), "pending", provider="answered", **billed))
+    assert [item.provider for item in items(batch)] == ["answered", "answered"]
 
 
 def test_a_group_that_is_written_again_costs_once() -> None:
