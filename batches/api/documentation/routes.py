@@ -650,7 +650,9 @@ DESCRIPTIONS: dict[str, Description] = {
                         "isDefault": True,
                         "usable": True,
                         "available": True,
-                        "hindrances": [{"code": "closed", "message": "It asked everybody to wait.", "until": Maybe(AT)}],
+                        "hindrances": [
+                            {"code": "closed", "message": "It asked everybody to wait.", "until": Maybe(AT)}
+                        ],
                         "usesSandbox": Maybe(True),
                         "credentials": Maybe("environment"),
                         "modes": ["fast", "economy"],
