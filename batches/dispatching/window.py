@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from django.db import connection
 
@@ -105,11 +106,16 @@ REOPENED_SECONDS = 20.0
 """An account that reopened longer ago takes as many calls as any."""
 
 
+def _runnable(row: Sequence[Any]) -> Runnable:
+    *facts, fallbacks = row
+    return replace(Runnable(*facts), fallbacks=tuple(json.loads(fallbacks)))
+
+
 def read_window() -> Window:
     """Read what the next claim decides on."""
     with connection.cursor() as cursor:
         cursor.execute(_BATCHES)
-        batches = tuple(Runnable(*row[:-1], fallbacks=tuple(json.loads(row[-1]))) for row in cursor.fetchall())
+        batches = tuple(map(_runnable, cursor.fetchall()))
         cursor.execute(_WORKERS)
         capacities = [json.loads(row[0]) for row in cursor.fetchall()]
         cursor.execute(_LEASES)
