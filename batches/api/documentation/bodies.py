@@ -144,12 +144,13 @@ RETRY = body(
         "description": "Which items, by their position.",
     },
 )
+_SETTLE: dict[str, dict[str, Any]] = {
+    "as": {"type": "string", "enum": ["sent", "notSent"]},
+    "positions": {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "maxItems": 1_000},
+}
 SETTLE = body(
     ["as"],
-    **{
-        "as": {"type": "string", "enum": ["sent", "notSent"]},
-        "positions": {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "maxItems": 1_000},
-    },
+    **_SETTLE,
 )
 NUMBERS: Schema = {"type": "array", "items": TEXT, "minItems": 1, "description": "International format."}
 OPT_OUTS = body([], phoneNumbers=NUMBERS, fileId={"type": "string", "description": "Instead: an uploaded CSV file."})
