@@ -55,7 +55,7 @@ TITLES = {
     "analyze_conversations": "Analyze conversations",
     "generate_images": "Generate images",
 }
-SENTENCES = {"cleanup": "Deletes the records that match, or were left alone for so long. Nothing brings them back."}
+SENTENCES = {"cleanup": "Deletes the records that match and are old enough. Nothing brings them back."}
 """In the place of summaries that are for who writes JSON."""
 ORDER = ("import", "annotate", "export", "transform", "validate", "report", "cleanup")
 LOOKED_AT_FIRST = frozenset({"cleanup"})
