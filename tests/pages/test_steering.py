@@ -66,3 +66,11 @@ def test_what_is_over_has_no_form_and_is_not_changed(browser: Client, alice: Use
 def test_what_holds_it_back_is_said(browser: Client, alice: User) -> None:
     batch = make_batch(alice, status="paused", held_for="budget")
     assert "Its budget is spent" in browser.get(f"/batches/{batch.public_id}").content.decode()
+
+
+def test_of_many_warnings_the_first_are_shown(browser: Client, alice: User) -> None:
+    batch = make_batch(alice, warnings=[f"Warning {number:04}" for number in range(2000)])
+    page = browser.get(f"/batches/{batch.public_id}").content.decode()
+    assert "Warning 0004" in page
+    assert "Warning 0005" not in page
+    assert "There are 2,000 such warnings in all" in page
