@@ -151,7 +151,8 @@ def restartable(django_db_setup: None, tmp_path: Path) -> Iterator[WebProcess]:
         web.end()
 
 
-def test_it_comes_back_after_the_web_process_was_restarted(visit: Any, alice: User, restartable: WebProcess) -> None:
+def test_it_comes_back_after_the_web_process_was_restarted(restartable: WebProcess, visit: Any, alice: User) -> None:
+    # In this order: the page is closed before the process ends for good.
     batch = photo_batch(alice)
     there = visit()
     there.site = restartable.address
