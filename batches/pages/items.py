@@ -6,20 +6,14 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_safe
 
-from batches.extraction.problems import Unreadable
-from batches.extraction.readers import ReaderLost, ReadersBusy, readers
-from batches.extraction.thumbnails import MEDIA_TYPE
-from batches.files import FileMissing, file_content
 from batches.models import Batch, Item
 from batches.pages.access import own_batch
+from batches.pages.pictures import small_picture
 from batches.pages.presentation import title
 from batches.pages.story import story, waits
 
-PATIENCE_SECONDS = 5.0
-KEPT_SECONDS = 24 * 3600
 LARGEST_POSITION = 2**31 - 1
 
 
@@ -46,21 +40,12 @@ def item_detail(request: HttpRequest, public_id: str, position: str) -> HttpResp
 @require_safe
 @login_required
 def item_photo(request: HttpRequest, public_id: str, position: str) -> HttpResponse:
-    """A small picture of an uploaded photo, made by a process of its own; browsers keep it for a day."""
+    """A small picture of its photo, where that was uploaded."""
     batch = own_batch(request, public_id)
     file_id = _item(batch, position).input.get("fileId")
     if not isinstance(file_id, str):
         raise Http404
-    try:
-        content = file_content(batch.owner_id, file_id)
-        picture = readers().thumbnail(content, patience_seconds=PATIENCE_SECONDS)
-    except (FileMissing, Unreadable):
-        raise Http404 from None
-    except (ReaderLost, ReadersBusy):
-        return HttpResponse(status=503, headers={"Retry-After": "5", "Cache-Control": "no-store"})
-    answer = HttpResponse(picture, content_type=MEDIA_TYPE)
-    patch_cache_control(answer, private=True, max_age=KEPT_SECONDS, immutable=True)
-    return answer
+    return small_picture(batch.owner_id, file_id)
 
 
 def _item(batch: Batch, position: str) -> Item:

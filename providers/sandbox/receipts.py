@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
+
+from providers.sandbox.shares import Check, draw_of, is_number, problem_of_settings, problem_of_shares
 
 AT_ONCE = 64
 TIMEOUT_SECONDS = 15
@@ -73,40 +74,20 @@ class ReceiptSettings:
         """What becomes of the next message."""
         undelivered = random.random() < self.undelivered_rate  # noqa: S311
         end, code = ("undelivered", self.error_code) if undelivered else ("delivered", "")
-        return Fate(self.sent_ms / 1000, max(self.sent_ms, self.ended_ms) / 1000, end, code, self._draw_fault())
-
-    def _draw_fault(self) -> str | None:
-        ticket = random.random()  # noqa: S311
-        for fault, rate in self.faults.items():
-            ticket -= rate
-            if ticket < 0:
-                return fault
-        return None
+        return Fate(self.sent_ms / 1000, max(self.sent_ms, self.ended_ms) / 1000, end, code, draw_of(self.faults))
 
 
 def problem_of(wanted: Any) -> str | None:
     """Why these settings are refused."""
-    if not isinstance(wanted, Mapping):
-        return "must be an object"
-    for name, value in wanted.items():
-        check = CHECKS.get(name)
-        if check is None:
-            return f"unknown setting {name!r}; known are {', '.join(CHECKS)}"
-        if problem := check(value):
-            return f"{name}: {problem}"
-    return None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return problem_of_settings(wanted, CHECKS)
 
 
 def _milliseconds(value: Any) -> str | None:
-    return None if _is_number(value) and 0 <= value <= 86_400_000 else "must be a number from 0 to 86400000"
+    return None if is_number(value) and 0 <= value <= 86_400_000 else "must be a number from 0 to 86400000"
 
 
 def _rate(value: Any) -> str | None:
-    return None if _is_number(value) and 0 <= value <= 1 else "must be a number from 0 to 1"
+    return None if is_number(value) and 0 <= value <= 1 else "must be a number from 0 to 1"
 
 
 def _code(value: Any) -> str | None:
@@ -114,14 +95,10 @@ def _code(value: Any) -> str | None:
 
 
 def _faults(value: Any) -> str | None:
-    if not isinstance(value, Mapping) or any(_rate(rate) for rate in value.values()):
-        return "must be an object of fault: rate from 0 to 1"
-    if unknown := [fault for fault in value if fault not in FAULTS]:
-        return f"unknown fault {unknown[0]!r}; known are {', '.join(FAULTS)}"
-    return "the rates must not sum to more than 1" if sum(value.values()) > 1 + 1e-9 else None
+    return problem_of_shares(value, FAULTS)
 
 
-CHECKS: Mapping[str, Callable[[Any], str | None]] = {
+CHECKS: Mapping[str, Check] = {
     "sent_ms": _milliseconds,
     "ended_ms": _milliseconds,
     "undelivered_rate": _rate,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
-import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
+
+from providers.sandbox.shares import Check, draw_of, is_number, problem_of_settings, problem_of_shares
 
 LINE_FAULTS = ("failed", "refused", "expired", "missing", "twice", "unknown", "broken")
 """A line that fails (500) or is refused (400), is not run in time, is forgotten, comes twice, comes with a stranger's
@@ -45,41 +45,20 @@ class BatchSettings:
 
     def draw(self) -> str | None:
         """What goes wrong with this line."""
-        ticket = random.random()  # noqa: S311
-        for fault, rate in self.line_faults.items():
-            ticket -= rate
-            if ticket < 0:
-                return fault
-        return None
+        return draw_of(self.line_faults)
 
 
 def problem_of(wanted: Any) -> str | None:
     """Why these settings are refused."""
-    if not isinstance(wanted, Mapping):
-        return "must be an object"
-    for name, value in wanted.items():
-        check = CHECKS.get(name)
-        if check is None:
-            return f"unknown setting {name!r}; known are {', '.join(CHECKS)}"
-        if problem := check(value):
-            return f"{name}: {problem}"
-    return None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return problem_of_settings(wanted, CHECKS)
 
 
 def _seconds(value: Any) -> str | None:
-    return None if _is_number(value) and 0 <= value <= 86_400 else "must be a number from 0 to 86400"
+    return None if is_number(value) and 0 <= value <= 86_400 else "must be a number from 0 to 86400"
 
 
 def _line_faults(value: Any) -> str | None:
-    if not isinstance(value, Mapping) or not all(_is_number(rate) and 0 <= rate <= 1 for rate in value.values()):
-        return "must be an object of fault: rate from 0 to 1"
-    if unknown := [fault for fault in value if fault not in LINE_FAULTS]:
-        return f"unknown fault {unknown[0]!r}; known are {', '.join(LINE_FAULTS)}"
-    return "the rates must not sum to more than 1" if sum(value.values()) > 1 + 1e-9 else None
+    return problem_of_shares(value, LINE_FAULTS)
 
 
 def _create_faults(value: Any) -> str | None:
@@ -88,7 +67,7 @@ def _create_faults(value: Any) -> str | None:
 
 
 def _speed(value: Any) -> str | None:
-    return None if value is None or (_is_number(value) and value > 0) else "must be a number above 0, or null"
+    return None if value is None or (is_number(value) and value > 0) else "must be a number above 0, or null"
 
 
 def _count(value: Any) -> str | None:
@@ -96,7 +75,7 @@ def _count(value: Any) -> str | None:
     return None if known else "must be a whole number of at least 0"
 
 
-CHECKS: Mapping[str, Callable[[Any], str | None]] = {
+CHECKS: Mapping[str, Check] = {
     "seconds": _seconds,
     "line_faults": _line_faults,
     "create_faults": _create_faults,
