@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +10,7 @@ from providers.sandbox import quotas
 from providers.sandbox.batches.settings import BatchSettings, problem_of
 from providers.sandbox.receipts import ReceiptSettings
 from providers.sandbox.receipts import problem_of as problem_of_receipts
+from providers.sandbox.shares import draw_of, is_number
 
 SILENT_FAULTS = frozenset({"timeout", "disconnect"})
 FAULTS = SILENT_FAULTS | {"garbage"}
@@ -80,13 +80,7 @@ class Configuration:
         """What goes wrong with this call: a fault, an HTTP status as text, ``permanent``, or nothing."""
         if self.permanent_error_rate and random.random() < self.permanent_error_rate:  # noqa: S311
             return PERMANENT
-        if self.error_rates:
-            ticket = random.random()  # noqa: S311
-            for fault, rate in self.error_rates.items():
-                ticket -= rate
-                if ticket < 0:
-                    return fault
-        return None
+        return draw_of(self.error_rates)
 
     def draw_latency(self) -> float:
         """Seconds that this call takes."""
@@ -95,20 +89,16 @@ class Configuration:
         return self.latency_ms / 1000
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _milliseconds(value: Any) -> str | None:
-    return None if _is_number(value) and value >= 0 else "must be a number of at least 0"
+    return None if is_number(value) and value >= 0 else "must be a number of at least 0"
 
 
 def _requests_per_minute(value: Any) -> str | None:
-    return None if value is None or (_is_number(value) and value > 0) else "must be a number above 0, or null"
+    return None if value is None or (is_number(value) and value > 0) else "must be a number above 0, or null"
 
 
 def _rate(value: Any) -> str | None:
-    return None if _is_number(value) and 0 <= value <= 1 else "must be a number from 0 to 1"
+    return None if is_number(value) and 0 <= value <= 1 else "must be a number from 0 to 1"
 
 
 def _seed(value: Any) -> str | None:
