@@ -16,7 +16,7 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 30.0
@@ -31,6 +31,8 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 PASSWORD = "correct horse"
+# Playwright's five seconds are few for a browser, a web process and an engine that share two cores.
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="module")
