@@ -9,9 +9,11 @@ from typing import Any
 import gevent
 import hypothesis
 import pytest
+from django.db import connection
 
 from batches.dispatching import dispatcher
 from batches.dispatching.dispatcher import Dispatcher
+from batches.dispatching.leader import LOCK_KEY
 from batches.dispatching.publish import Publication
 from batches.limits import Limit
 from batches.running import runner, watch
@@ -76,11 +78,30 @@ def messages() -> Messages:
     return Messages()
 
 
+_LEADERS = "FROM pg_locks WHERE locktype = 'advisory' AND objid = %s"
+
+
+def somebody_leads() -> bool:
+    """Whether a session still has the lock: Postgres ends one when it notices, not when it is told."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT EXISTS (SELECT 1 {_LEADERS})", [LOCK_KEY])
+        return bool(cursor.fetchone()[0])
+
+
+def end_leadership() -> None:
+    """Greenlets of a test share one connection: one that closed it may have handed the lock to the pool."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_unlock_all()")
+        cursor.execute(f"SELECT pg_terminate_backend(pid) {_LEADERS} AND pid <> pg_backend_pid()", [LOCK_KEY])
+
+
 @pytest.fixture
 def running(messages: Messages, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dispatcher]:
-    """A dispatcher whose duties are due at every tick."""
+    """A dispatcher whose duties are due at every tick, and that nobody keeps from leading."""
     for name in ("UPKEEP_SECONDS", "RESCUE_SECONDS", "STEADY_SECONDS"):
         monkeypatch.setattr(dispatcher, name, 0.0)
     made = Dispatcher(Publication(messages))  # type: ignore[arg-type]
+    until(lambda: not somebody_leads())
     yield made
     made._leadership.lose()
+    end_leadership()

@@ -41,13 +41,6 @@ def _accounts(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorder, "accounts", Accounts())
 
 
-@pytest.fixture
-def running(running: Dispatcher) -> Dispatcher:
-    """The dispatcher, leading: on a busy machine the session of the one before it may live a moment longer."""
-    until(running._leadership.hold)
-    return running
-
-
 def opened(seconds_ago: float = 20.0, *, probe_in: float = 0.0, **fields: Any) -> ProviderAccount:
     """An account whose breaker is open."""
     now = timezone.now()

@@ -18,7 +18,6 @@ from batches.running import recorder
 from batches.running.account_statements import FORGOTTEN_SECONDS, Accounts, tally
 from batches.running.leases import AcceptedLease
 from providers.base import ErrorCategory
-from tests.engine.conftest import until
 from tests.engine.dispatching import leased, worker
 from tests.engine.ledger import accepted, change, new_batch
 from tests.engine.scripted import REPEATABLE, Repeatable, entry
@@ -37,13 +36,6 @@ def accounts(monkeypatch: pytest.MonkeyPatch) -> Accounts:
     monkeypatch.setattr(recorder, "accounts", made)
     known_accounts.replace({})
     return made
-
-
-@pytest.fixture
-def running(running: Dispatcher) -> Dispatcher:
-    """The dispatcher, leading: on a busy machine the session of the one before it may live a moment longer."""
-    until(running._leadership.hold)
-    return running
 
 
 def look() -> None:
