@@ -17,6 +17,7 @@ from batches.running.account_health import (
     Judgement,
 )
 from providers.base import ErrorCategory
+from tests.engine.clock import Clock
 
 ALIAS = "openai"
 GOOD = Succeeded({})
@@ -27,17 +28,9 @@ BAD_INPUT = Rejected(Fault(ErrorCategory.INVALID_REQUEST, "http_400", "No.", sta
 OVERLOADED = Retry(Fault(ErrorCategory.SERVER, "overloaded_error", "Later.", status=529))
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_000.0)
 
 
 @pytest.fixture

@@ -11,20 +11,13 @@ from batches.dispatching import claim
 from batches.dispatching.claim import Route
 from batches.dispatching.floors import BOTTOM, LOOK_BELOW_SECONDS, Floors
 from batches.models import Batch, Item
+from tests.engine.clock import Clock
 from tests.engine.ledger import items, new_batch
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(100.0)
 
 
 @pytest.fixture
