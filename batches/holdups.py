@@ -104,7 +104,7 @@ def _account(batch: Batch) -> Iterator[Holdup]:
         meanwhile = _MEANWHILE[WhenUnavailable(batch.when_unavailable)]
         words = f"Provider {account.alias} unavailable: {reason} since {since}. {meanwhile}"
         yield Holdup("provider_unavailable", words, account.probe_at)
-    elif account.closed_until is not None and account.closed_until > timezone.now():
+    elif account.is_closed:
         words = f"The provider of {account.alias} asked everybody to wait."
         yield Holdup("provider_closed", words, account.closed_until)
 

@@ -139,7 +139,7 @@ def _account(alias: str, account: ProviderAccount | None, rate: float) -> Accoun
     state, until, reason = "open", None, ""
     if account is not None and account.opened_at is not None:
         state, until, reason = "unavailable", account.probe_at, account.opened_for
-    elif account is not None and account.closed_until is not None and account.closed_until > timezone.now():
+    elif account is not None and account.is_closed:
         state, until, reason = "closed", account.closed_until, account.reason
     elif provider is None:
         state, reason = "not usable", "no entry of the settings, or no key"

@@ -5,6 +5,7 @@ A body is read to a small limit, checked, and forgotten: neither a number nor a 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from django.conf import settings
@@ -28,7 +29,7 @@ from providers.sms.callbacks import Callback, Malformed
 LARGEST_BODY = 64 * 1024
 
 
-class CallbackView(APIView):
+class CallbackView(APIView, ABC):
     """A request signed by a provider. Whoever signed nothing, or wrongly, gets a 403 and leaves no trace."""
 
     authentication_classes: tuple[type[BaseAuthentication], ...] = ()
@@ -52,9 +53,9 @@ class CallbackView(APIView):
 
     get = post
 
+    @abstractmethod
     def take(self, provider: SmsAdapter, callback: Callback) -> None:
         """Do what it says. Raises :class:`Malformed`."""
-        raise NotImplementedError
 
 
 class ReceiptView(CallbackView):

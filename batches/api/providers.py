@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
-from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -71,7 +70,7 @@ def _hindrances(
     if account.opened_at is not None:
         words = f"It refuses our calls ({account.opened_for or 'unknown'}); one is tried now and then."
         yield {"code": "unavailable", "message": words, "until": instant(account.probe_at)}
-    if account.closed_until is not None and account.closed_until > timezone.now():
+    if account.is_closed:
         yield {"code": "closed", "message": "It asked everybody to wait.", "until": instant(account.closed_until)}
 
 

@@ -36,8 +36,7 @@ def _of_now(ledger: Ledger) -> Iterator[Metric]:
     oldest = _gauge("oldest_due_seconds", "For how long the oldest due item of a lane has waited.", "lane")
     for lane in ledger.lanes:
         _add(unfinished, lane.unfinished, lane.name)
-    for name in sorted({lane.name for lane in ledger.lanes}):
-        _add(oldest, max(lane.oldest_seconds for lane in ledger.lanes if lane.name == name), name)
+        _add(oldest, lane.oldest_seconds, lane.name)
     leased = _gauge("items_leased", "Items that workers hold, or that are on their way to one.", "lane")
     for name, number in ledger.leased.items():
         _add(leased, number, name)

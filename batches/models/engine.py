@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import models
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from batches.models.batch import Batch
 
@@ -102,6 +103,11 @@ class ProviderAccount(models.Model):
 
     def __str__(self) -> str:
         return self.alias
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether its provider asked everybody to wait, and that time is not over."""
+        return self.closed_until is not None and self.closed_until > timezone.now()
 
 
 USED_MEASURES = ("ended", "ended_badly", "calls", "spent", "spent:simulated", "unpriced")

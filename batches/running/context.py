@@ -34,7 +34,8 @@ class Misconfigured(Exception):
 @dataclass(frozen=True, slots=True)
 class BatchContext:
     """A batch as its items need it. ``provider``: who is called, its own or a fallback; ``waits``: whether its items
-    wait for an account that refuses everybody, rather than fail."""
+    wait for an account that refuses everybody, rather than fail; ``counts_tokens``: whether a call's size decides when
+    it may leave, so that nothing is reserved before it is known."""
 
     batch_id: int
     owner_id: int
@@ -48,11 +49,7 @@ class BatchContext:
     read_at: float
     waits: bool = True
     known_version: int = 0
-
-    @property
-    def counts_tokens(self) -> bool:
-        """Whether a call's size decides when it may leave, so that nothing is reserved before it is known."""
-        return any(limit.tokens_per_second is not None for limit in self.limits)
+    counts_tokens: bool = False
 
     @property
     def is_fresh(self) -> bool:
@@ -102,6 +99,7 @@ def read(batch_id: int, alias: str = "") -> BatchContext:
         provider = get_provider(alias or batch.provider) if batch.provider else NOBODY
     except Exception as error:  # whatever somebody's operation or adapter raises where it is made
         raise Misconfigured(policy) from error
+    limits = limits_of(batch, provider)
     return BatchContext(
         batch_id=batch.pk,
         owner_id=batch.owner_id,
@@ -111,10 +109,11 @@ def read(batch_id: int, alias: str = "") -> BatchContext:
         parameters=batch.parameters,
         policy=policy,
         timeout_seconds=batch.timeout_ms / 1000,
-        limits=limits_of(batch, provider),
+        limits=limits,
         read_at=time.monotonic(),
         waits=batch.when_unavailable != WhenUnavailable.FAIL,
         known_version=version,
+        counts_tokens=any(limit.tokens_per_second is not None for limit in limits),
     )
 
 

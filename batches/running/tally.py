@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -63,4 +64,4 @@ class Tally:
 
 def class_of(milliseconds: int) -> int:
     """The number of the class of a duration."""
-    return next((number for number, bound in enumerate(BOUNDS_MS) if milliseconds <= bound), len(BOUNDS_MS))
+    return bisect_left(BOUNDS_MS, milliseconds)
