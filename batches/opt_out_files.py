@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from batches.local_copies import local_path
+from batches.operations.messages.sms_recipients import NOT_A_NUMBER, normalised_number
 from batches.operations.payload import Problems
-from batches.operations.sms_recipients import NOT_A_NUMBER, normalised_number
 from batches.problems import InvalidInput, Problem
 from batches.tables.csv_rows import csv_form, read_csv
 from batches.tables.names import identity_text, plain_name

@@ -228,18 +228,18 @@ ECONOMY_LEAST_LINES = environment.integer("ECONOMY_LEAST_LINES", 500, minimum=1)
 ECONOMY_MOST_LINES = environment.integer("ECONOMY_MOST_LINES", 10_000, minimum=1)
 ECONOMY_TEMPO = environment.number("ECONOMY_TEMPO", 1.0, minimum=0.001)
 OPERATIONS = {
-    "annotate": "batches.operations.annotate.Annotate",
-    "cleanup": "batches.operations.cleanup_records.CleanupRecords",
-    "export": "batches.operations.export_records.ExportRecords",
-    "import": "batches.operations.import_records.ImportRecords",
-    "analyze_conversations": "batches.operations.analyze_conversations.AnalyzeConversations",
-    "generate_images": "batches.operations.generate_images.GenerateImages",
-    "process_files": "batches.operations.process_files.ProcessFiles",
-    "rate_photos": "batches.operations.rate_photos.RatePhotos",
-    "sms": "batches.operations.sms.Sms",
-    "transform": "batches.operations.transform.Transform",
-    "validate": "batches.operations.validate.Validate",
-    "report": "batches.operations.report.Report",
+    "annotate": "batches.operations.records.annotate.Annotate",
+    "cleanup": "batches.operations.records.cleanup_records.CleanupRecords",
+    "export": "batches.operations.records.export_records.ExportRecords",
+    "import": "batches.operations.records.import_records.ImportRecords",
+    "analyze_conversations": "batches.operations.conversations.analyze_conversations.AnalyzeConversations",
+    "generate_images": "batches.operations.photos.generate_images.GenerateImages",
+    "process_files": "batches.operations.files.process_files.ProcessFiles",
+    "rate_photos": "batches.operations.photos.rate_photos.RatePhotos",
+    "sms": "batches.operations.messages.sms.Sms",
+    "transform": "batches.operations.records.transform.Transform",
+    "validate": "batches.operations.records.validate.Validate",
+    "report": "batches.operations.records.report.Report",
 }
 
 # Who asks /metrics says it as a Bearer token; without one only staff may, and in development everybody.

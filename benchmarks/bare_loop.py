@@ -16,7 +16,7 @@ import django
 
 django.setup()  # only to ask exactly what the engine asks; nothing of it runs in the loop
 
-from batches.operations.rate_photos import ANSWER_SCHEMA, DEFAULT_PROMPT, DEFAULT_SYSTEM_PROMPT  # noqa: E402
+from batches.operations.photos.rate_photos import ANSWER_SCHEMA, DEFAULT_PROMPT, DEFAULT_SYSTEM_PROMPT  # noqa: E402
 
 
 def body(number: int) -> dict[str, object]:

@@ -19,7 +19,7 @@ from batches.dispatching.settle import settle, sweep_cancelled
 from batches.files import Upload, check_lines, store_uploads
 from batches.local_copies import LocalCopies
 from batches.models import Batch, Item, StoredFile
-from batches.operations.rate_photos import build_photo_batch
+from batches.operations.photos.rate_photos import build_photo_batch
 from batches.problems import InvalidInput
 from batches.services import submit_batch
 

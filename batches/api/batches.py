@@ -25,7 +25,7 @@ from batches.api.shapes import (
 )
 from batches.api.visualization import results_shape, tried, visualization
 from batches.models import Batch, Item
-from batches.operations import sms
+from batches.operations.messages import sms
 from batches.result_files import result_files
 from batches.states import ItemStatus
 from batches.steering import read_budget, read_changes, read_positions

@@ -8,7 +8,7 @@ from typing import Any
 from batches.api.base import CreateBatchView
 from batches.api.shapes import spelled_status
 from batches.models import Batch
-from batches.operations import sms
+from batches.operations.messages import sms
 from batches.options import NewBatch
 
 

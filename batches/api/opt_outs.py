@@ -13,8 +13,8 @@ from batches.api.shapes import instant
 from batches.files import FileMissing
 from batches.models import OptOut
 from batches.operations.batch_options import read_list
+from batches.operations.messages.sms_recipients import NOT_A_NUMBER, normalised_number
 from batches.operations.payload import Fields, Problems
-from batches.operations.sms_recipients import NOT_A_NUMBER, normalised_number
 from batches.opt_out_files import numbers_in
 from batches.problems import InvalidInput, Problem
 

@@ -12,7 +12,7 @@ from batches import services
 from batches.api.base import BatchView, CreateBatchView, page_of
 from batches.api.shapes import instant, photo_result_shape, photo_status_shape
 from batches.models import Batch
-from batches.operations import rate_photos
+from batches.operations.photos import rate_photos
 from batches.options import NewBatch
 from batches.states import ItemStatus
 

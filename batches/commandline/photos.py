@@ -13,7 +13,7 @@ from django.core.management.base import CommandError
 from batches.commandline.screen import printable
 from batches.files import check_lines, is_list_of_items, store_file, store_uploads
 from batches.models import StoredFile
-from batches.operations.photo_images import LONGEST_TEXT
+from batches.operations.photos.photo_images import LONGEST_TEXT
 from batches.problems import InvalidInput
 
 ANY_IMAGE = "image/*"

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from batches.estimating.estimate import Estimate, estimate
-from batches.operations import get_operation, operation_names, rate_photos, sms
+from batches.operations import get_operation, operation_names
+from batches.operations.messages import sms
+from batches.operations.photos import rate_photos
 from batches.problems import InvalidInput, Problem
 
 BY_ITEMS = {"recipients": sms.NAME, "images": rate_photos.NAME, "imagesFile": rate_photos.NAME}

@@ -18,8 +18,8 @@ from batches.estimating.history import History, history_of
 from batches.estimating.sampling import Sample, items_in, sample
 from batches.estimating.workload import Workload
 from batches.files import kept_in_memory
-from batches.operations import sms
 from batches.operations.base import get_operation
+from batches.operations.messages import sms
 from batches.opt_outs import opted_out_among
 from batches.options import NewBatch
 from batches.problems import InvalidInput, Problem

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from batches.masking import masked
-from batches.operations.rate_photos import NAME as PHOTOS
+from batches.operations.photos.rate_photos import NAME as PHOTOS
 from batches.running.changes import Change
 from batches.running.leases import LeasedItem
 from batches.states import ItemStatus

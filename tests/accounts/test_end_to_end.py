@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 
 from batches.breakers import close_breaker
 from batches.models import Batch, Item, ProviderAccount
-from batches.operations.rate_photos import build_photo_batch
+from batches.operations.photos.rate_photos import build_photo_batch
 from batches.submission import submit_batch
 from tests.engine.ledger import assert_counters, assert_no_lease
 from tests.engine_fixture import Engine

@@ -13,7 +13,7 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import expect
 
-from batches.operations.rate_photos import build_photo_batch
+from batches.operations.photos.rate_photos import build_photo_batch
 from batches.submission import submit_batch
 from tests.browser.conftest import WebProcess
 from tests.engine_fixture import Engine, engine

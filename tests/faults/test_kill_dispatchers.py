@@ -13,7 +13,7 @@ from django.conf import settings
 
 from batches.files import LINES_TYPE, Upload, store_uploads
 from batches.models import Batch, Item, Lease
-from batches.operations import rate_photos
+from batches.operations.photos import rate_photos
 from batches.services import submit_batch
 from batches.states import LANES, ItemStatus
 from batchsite.launcher.redis import Redis

@@ -10,7 +10,8 @@ from django.db.models.functions import Now
 
 from batches import loading
 from batches.models import Batch
-from batches.operations import get_operation, record_chunks
+from batches.operations import get_operation
+from batches.operations.records import record_chunks
 from batches.outcomes import Succeeded
 from batches.tables import isolation
 from tests.operations.conftest import Answering

@@ -9,8 +9,8 @@ import pytest
 from django.contrib.auth.models import User
 
 from batches.files import check_lines, file_content, store_file, store_uploads
-from batches.operations.analyze_conversations import AnalyzeConversations
-from batches.operations.conversation_analysis import ACROSS_SCHEMA, PART_SCHEMA, WHOLE_SCHEMA, read_answer
+from batches.operations.conversations.analyze_conversations import AnalyzeConversations
+from batches.operations.conversations.conversation_analysis import ACROSS_SCHEMA, PART_SCHEMA, WHOLE_SCHEMA, read_answer
 from batches.options import Paged
 from batches.outcomes import Rejected, Retry, Snooze, Succeeded
 from batches.problems import InvalidInput

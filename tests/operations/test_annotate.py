@@ -10,9 +10,9 @@ from django.contrib.auth.models import User
 from django.db import OperationalError
 
 from batches.operations import get_operation
-from batches.operations.annotate import LONGEST_DOCUMENT
-from batches.operations.annotation_answer import read_annotation
-from batches.operations.annotation_writing import write_annotation
+from batches.operations.records.annotate import LONGEST_DOCUMENT
+from batches.operations.records.annotation_answer import read_annotation
+from batches.operations.records.annotation_writing import write_annotation
 from batches.outcomes import Outcome, Rejected, Retry, Snooze, Succeeded
 from providers.registry import get_provider
 from records.models import Record
@@ -248,7 +248,7 @@ def test_without_a_database_an_item_comes_back_and_has_spent_nothing(
     def away(given: Any) -> Any:
         raise OperationalError("the connection is lost")
 
-    monkeypatch.setattr("batches.operations.annotate._record", away)
+    monkeypatch.setattr("batches.operations.records.annotate._record", away)
     assert isinstance(annotated(owner, record(owner)), Snooze)
 
 
@@ -264,8 +264,8 @@ def test_an_answer_that_was_paid_for_is_written_although_the_database_was_away(m
             raise fault
         return write_annotation(*given, **more)
 
-    monkeypatch.setattr("batches.operations.annotation_writing.write_annotation", stumbling)
-    monkeypatch.setattr("batches.operations.annotation_writing.WRITE_PAUSES_SECONDS", (0.01, 0.01, 0.01))
+    monkeypatch.setattr("batches.operations.records.annotation_writing.write_annotation", stumbling)
+    monkeypatch.setattr("batches.operations.records.annotation_writing.WRITE_PAUSES_SECONDS", (0.01, 0.01, 0.01))
     assert isinstance(get_operation("annotate").run(attempt(item, provider)), Succeeded)
     assert len(provider.requests) == 1
     mine.refresh_from_db()

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from batches.models import AuditEntry
 from batches.operations import get_operation
-from batches.operations import record_chunks as chunks
+from batches.operations.records import record_chunks as chunks
 from batches.outcomes import Succeeded
 from batches.problems import InvalidInput
 from records.models import Record

@@ -9,8 +9,8 @@ import pytest
 from django.contrib.auth.models import User
 
 from batches.models import Batch
-from batches.operations import conversation_themes
-from batches.operations.conversation_themes import LAST_ATTEMPT, NotAnswered, themes_across
+from batches.operations.conversations import conversation_themes
+from batches.operations.conversations.conversation_themes import LAST_ATTEMPT, NotAnswered, themes_across
 from providers.base import ChatAnswer, ChatRequest, ErrorCategory, ProviderError
 from tests.operations.conftest import Answering
 from tests.operations.submitted import submitted

@@ -8,9 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batches.operations.conversation_analysis import LONGEST_PART, parts_of
-from batches.operations.conversation_themes import evenly
-from batches.operations.conversations import Message, messages_of_record, read_conversation, stored_messages
+from batches.operations.conversations.conversation_analysis import LONGEST_PART, parts_of
+from batches.operations.conversations.conversation_themes import evenly
+from batches.operations.conversations.conversations import (
+    Message,
+    messages_of_record,
+    read_conversation,
+    stored_messages,
+)
 from batches.operations.payload import Problems
 
 junk = st.recursive(

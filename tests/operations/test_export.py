@@ -20,7 +20,7 @@ from python_calamine import CalamineWorkbook
 from batches.files import Upload, file_content, store_uploads
 from batches.models import Batch, StoredFile
 from batches.operations import CannotFinish, get_operation
-from batches.operations import record_chunks as chunks
+from batches.operations.records import record_chunks as chunks
 from batches.problems import InvalidInput
 from batches.tables.sheet import LONGEST_CELL
 from records.models import MemoryType, Record, Topic
@@ -122,7 +122,7 @@ def test_a_worker_that_died_between_the_parts_and_the_file_loses_nothing(
 ) -> None:
     Record.objects.create(owner=owner, key="k", content="C")
     batch = run_all(load(owner.pk, "export", {"columns": ["key"]}))
-    from batches.operations import export_records
+    from batches.operations.records import export_records
 
     def die(*arguments: Any, **more: Any) -> None:
         raise RuntimeError("killed")
@@ -194,7 +194,7 @@ def test_what_is_refused(owner: User, fields: Mapping[str, Any], problem: tuple[
 
 
 def test_more_records_than_a_sheet_holds(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    from batches.operations import export_records
+    from batches.operations.records import export_records
 
     monkeypatch.setattr(export_records, "MOST_ROWS", 500)
     Record.objects.bulk_create(Record(owner=owner, content="C") for _ in range(501))

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 
 from batches.extraction.readers import readers
 from batches.files import file_content
-from batches.operations.generate_images import GenerateImages
+from batches.operations.photos.generate_images import GenerateImages
 from batches.outcomes import Retry, Succeeded
 from batches.problems import InvalidInput
 from batches.result_files import result_files

@@ -16,7 +16,7 @@ from django.core.files.base import ContentFile
 from batches.files import Upload, file_content, store_uploads
 from batches.models import Batch, StoredFile
 from batches.operations import CannotFinish, get_operation
-from batches.operations import import_records as module
+from batches.operations.records import import_records as module
 from batches.outcomes import Rejected, Snooze
 from batches.problems import InvalidInput
 from records.models import Record, Topic

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from batches.operations.json_schemas import LARGEST_SCHEMA, Failure, failures_of, read_schema, validator_of
 from batches.operations.payload import Problems
+from batches.operations.records.json_schemas import LARGEST_SCHEMA, Failure, failures_of, read_schema, validator_of
 from batches.problems import InvalidInput
 from batches.time_bound import TooSlow, at_most
 

@@ -11,8 +11,8 @@ from batches.extraction import readers as readers_module
 from batches.extraction.readers import ReaderLost, ReadersBusy, readers
 from batches.files import file_content, store_file
 from batches.models import Batch, Item, StoredFile
+from batches.operations.files.process_files import INSTRUCTIONS, ProcessFiles
 from batches.operations.long_texts import LONGEST_PART
-from batches.operations.process_files import INSTRUCTIONS, ProcessFiles
 from batches.outcomes import Outcome, Rejected, Retry, Snooze, Succeeded
 from batches.problems import InvalidInput
 from batches.result_files import result_files

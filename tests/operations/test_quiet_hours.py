@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batches.models import Batch
-from batches.operations import quiet_hours
-from batches.operations.quiet_hours import QuietHours, zones_of
-from batches.operations.sms import Sms, build_sms_batch
+from batches.operations.messages import quiet_hours
+from batches.operations.messages.quiet_hours import QuietHours, zones_of
+from batches.operations.messages.sms import Sms, build_sms_batch
 from batches.outcomes import Snooze, Succeeded
 from batches.problems import InvalidInput
 from batches.submission import submit_batch
@@ -141,7 +141,7 @@ def test_numbers_for_which_no_hour_is_left_are_refused() -> None:
 def midnight(monkeypatch: pytest.MonkeyPatch) -> datetime:
     """It is 23:00 in California and noon in Tokyo... everywhere else, too, it is 2026-11-22T07:00Z."""
     now = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
-    monkeypatch.setattr("batches.operations.sms.timezone.now", lambda: now)
+    monkeypatch.setattr("batches.operations.messages.sms.timezone.now", lambda: now)
     return now
 
 

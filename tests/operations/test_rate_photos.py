@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from batches.files import store_file
-from batches.operations.rate_photos import (
+from batches.operations.photos.rate_photos import (
     ANSWER_SCHEMA,
     COLOR_LABELS,
     RatePhotos,

@@ -184,7 +184,7 @@ def test_a_table_that_takes_too_long_is_tried_again(owner: User, monkeypatch: py
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_sleep(30)")
 
-    monkeypatch.setattr("batches.operations.report.table_of_records", slow)
+    monkeypatch.setattr("batches.operations.records.report.table_of_records", slow)
     batch = submitted(owner, "report", {"tables": [{"groupBy": "kind"}]})
     item = batch.items.select_related("batch").get()
     with connection_kept():

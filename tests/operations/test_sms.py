@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batches import opt_outs
-from batches.operations.sms import Sms, build_sms_batch
-from batches.operations.sms_recipients import normalised_number
+from batches.operations.messages.sms import Sms, build_sms_batch
+from batches.operations.messages.sms_recipients import normalised_number
 from batches.options import NewBatch
 from batches.outcomes import Rejected, Snooze, Succeeded
 from batches.problems import InvalidInput

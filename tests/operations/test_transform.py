@@ -15,8 +15,8 @@ from django.db import connection
 
 from batches.models import Item
 from batches.operations import get_operation
-from batches.operations.record_changes import RowError, apply, touched
-from batches.operations.record_chunks import CHUNK_RECORDS, MOST_AT_ONCE, place
+from batches.operations.records.record_changes import RowError, apply, touched
+from batches.operations.records.record_chunks import CHUNK_RECORDS, MOST_AT_ONCE, place
 from batches.outcomes import Snooze, Succeeded
 from batches.result_files import result_files
 from records.models import Record

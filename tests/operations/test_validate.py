@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from batches.operations.record_chunks import CHUNK_RECORDS
+from batches.operations.records.record_chunks import CHUNK_RECORDS
 from batches.outcomes import Rejected, Succeeded
 from batches.result_files import result_files
 from records.models import Record

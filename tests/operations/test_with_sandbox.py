@@ -9,8 +9,8 @@ from django.contrib.auth.models import User
 
 from batches.files import store_file
 from batches.operations.base import Operation
-from batches.operations.rate_photos import RatePhotos, build_photo_batch
-from batches.operations.sms import Sms, build_sms_batch
+from batches.operations.messages.sms import Sms, build_sms_batch
+from batches.operations.photos.rate_photos import RatePhotos, build_photo_batch
 from batches.options import NewBatch
 from batches.outcomes import Succeeded
 from providers.base import ProviderError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batches.operations.conversation_analysis import (
+from batches.operations.conversations.conversation_analysis import (
     ACROSS_SCHEMA,
     PART_SCHEMA,
     WHOLE_SCHEMA,
@@ -12,7 +12,7 @@ from batches.operations.conversation_analysis import (
     parts_of,
     read_answer,
 )
-from batches.operations.conversations import Message
+from batches.operations.conversations.conversations import Message
 from batches.operations.long_texts import framed
 from providers.sandbox.chat import _content, _question
 from providers.sandbox.conversations import mood

@@ -17,7 +17,7 @@ from batches.commandline.problems import refusal
 from batches.commandline.screen import console_of, plain
 from batches.commandline.spreadsheet import require_writable
 from batches.models import Batch
-from batches.operations.rate_photos import build_photo_batch
+from batches.operations.photos.rate_photos import build_photo_batch
 from batches.problems import InvalidInput
 from batches.services import submit_batch
 from batches.states import ECONOMY

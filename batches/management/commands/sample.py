@@ -14,8 +14,8 @@ from batches.commandline.owner import DEMO_USER, find_owner
 from batches.commandline.screen import console_of, page_of, plain
 from batches.commandline.tables import all_succeeded, show_failures, show_messages, show_sample_photos
 from batches.models import Batch
-from batches.operations.rate_photos import build_photo_batch
-from batches.operations.sms import build_sms_batch
+from batches.operations.messages.sms import build_sms_batch
+from batches.operations.photos.rate_photos import build_photo_batch
 from batches.samples.submission import message_payload, photo_payload
 from batches.services import submit_batch
 from providers.registry import resolve

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from batches.operations import annotation_writing, generate_images, report_files, validate
 from batches.operations.base import Operation
-from batches.operations.export_records import USUAL
+from batches.operations.photos import generate_images
+from batches.operations.records import annotation_writing, report_files, validate
+from batches.operations.records.export_records import USUAL
 from batches.pages.create.controls import Choice, Control, number_of
 from batches.tables.csv_rows import DELIMITERS, ENCODINGS
 from batches.tables.reading import FORMATS

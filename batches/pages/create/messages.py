@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from batches.estimating.estimate import Estimate, estimate
 from batches.files import TABLE_TYPES
 from batches.models import StoredFile
-from batches.operations.sms import LONGEST_TEMPLATE, build_sms_batch
+from batches.operations.messages.sms import LONGEST_TEMPLATE, build_sms_batch
 from batches.pages.access import fragment
 from batches.pages.create.common_controls import FIELDS, common_body, common_controls, provider_control
 from batches.pages.create.controls import Control, Form, text_of

@@ -20,7 +20,7 @@ from batches.estimating.estimate import Estimate, estimate
 from batches.files import TABLE_TYPES, discard_files, files_of
 from batches.models import StoredFile
 from batches.operations import Operation, get_operation, operation_names
-from batches.operations.record_columns import TARGETS
+from batches.operations.records.record_columns import TARGETS
 from batches.pages.access import fragment
 from batches.pages.create.body_fields import NotThat, entries_of
 from batches.pages.create.common_controls import (

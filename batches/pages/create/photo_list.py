@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from batches.files import files_of
-from batches.operations.photo_images import LONGEST_TEXT
+from batches.operations.photos.photo_images import LONGEST_TEXT
 
 MOST_UPLOADED = 100_000
 SHOWN = 24

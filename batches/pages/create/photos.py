@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from batches.estimating.estimate import Estimate, estimate
 from batches.models import StoredFile
-from batches.operations.rate_photos import DEFAULT_PROMPT, LONGEST_PROMPT, build_photo_batch
+from batches.operations.photos.rate_photos import DEFAULT_PROMPT, LONGEST_PROMPT, build_photo_batch
 from batches.pages.access import fragment
 from batches.pages.create.common_controls import FIELDS, common_body, common_controls, mode_control, provider_control
 from batches.pages.create.controls import Control, Form, text_of

@@ -27,7 +27,7 @@ from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.functions import Left, Length, TruncDay, TruncMonth, TruncWeek
 from django.db.models.lookups import Exact
 
-from batches.operations.report_tables import LONGEST_VALUE, TIMES, TableRequest
+from batches.operations.records.report_tables import LONGEST_VALUE, TIMES, TableRequest
 from records.querysets import RecordQuerySet
 
 _TRUNCATIONS: Mapping[str, Any] = {"day": TruncDay, "week": TruncWeek, "month": TruncMonth}

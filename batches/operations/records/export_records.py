@@ -20,11 +20,11 @@ from django.db.models import QuerySet
 from batches.files import UNKNOWN_TYPE, FileMissing, Upload, discard_files, keep_with_batch, open_file, store_uploads
 from batches.models import Batch, StoredFile
 from batches.operations.base import Attempt, CannotFinish
-from batches.operations.chunk_results import results_of, totals
-from batches.operations.chunked import ChunkedOperation
-from batches.operations.matching_records import stretch, without_database_later
 from batches.operations.payload import Fields, Problems, text_fault
-from batches.operations.record_chunks import CHUNK_RECORDS, place
+from batches.operations.records.chunk_results import results_of, totals
+from batches.operations.records.chunked import ChunkedOperation
+from batches.operations.records.matching_records import stretch, without_database_later
+from batches.operations.records.record_chunks import CHUNK_RECORDS, place
 from batches.options import NewBatch, Paged
 from batches.outcomes import Outcome, Succeeded
 from batches.result_files import result_files, store_result
@@ -36,7 +36,7 @@ from batches.tables.writing import MEDIA_TYPES, join_parts, spreadsheet_cell, wr
 
 NAME = "export"
 CONCURRENCY = 16
-"""Chunks leased at once. Fewer of them run, see :mod:`batches.operations.record_chunks`; the others stand by."""
+"""Chunks leased at once. Fewer run, see :mod:`batches.operations.records.record_chunks`; the others stand by."""
 FILE_NAME = "records"
 PART = "part"
 KEPT_IN_MEMORY = 4 * 1024 * 1024

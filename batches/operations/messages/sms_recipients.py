@@ -10,8 +10,8 @@ from typing import Any
 import phonenumbers
 from django.utils import timezone
 
+from batches.operations.messages.quiet_hours import UNKNOWN_ZONE, QuietHours, zones_of
 from batches.operations.payload import Problems, is_storable, short_name, unknown_fields
-from batches.operations.quiet_hours import UNKNOWN_ZONE, QuietHours, zones_of
 from batches.options import NewItem
 from batches.templating import Template
 

@@ -14,7 +14,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Count, Max
 
-from batches.operations.matching_records import Busy
+from batches.operations.records.matching_records import Busy
 from batches.options import ItemPage, NewItem, Paged
 from records.querysets import RecordQuerySet
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connection
 
 from batches.histogram import bucket_middle
-from batches.operations.report_tables import BATCH_COUNTS, BATCH_FIELDS, TIMES, TableRequest
+from batches.operations.records.report_tables import BATCH_COUNTS, BATCH_FIELDS, TIMES, TableRequest
 
 CHOSEN_BY = ("operation", "status", "provider", "priority")
 """The columns that batches can be chosen by."""

@@ -22,12 +22,12 @@ from jsonschema.protocols import Validator
 from batches.models import Batch
 from batches.once import NotOurs, once
 from batches.operations.base import Attempt
-from batches.operations.chunk_results import results_of, store_csv, totals
-from batches.operations.chunked import ChunkedOperation
-from batches.operations.json_schemas import SCHEMA, Failure, failures_of, read_schema, validator_of
-from batches.operations.matching_records import stretch, without_database_later
 from batches.operations.payload import Fields
-from batches.operations.record_chunks import place
+from batches.operations.records.chunk_results import results_of, store_csv, totals
+from batches.operations.records.chunked import ChunkedOperation
+from batches.operations.records.json_schemas import SCHEMA, Failure, failures_of, read_schema, validator_of
+from batches.operations.records.matching_records import stretch, without_database_later
+from batches.operations.records.record_chunks import place
 from batches.outcomes import Fault, Outcome, Rejected, Snooze, Succeeded
 from batches.time_bound import TooSlow, at_most
 from providers.base import ErrorCategory

@@ -13,7 +13,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from batches.models import Batch, StoredFile
-from batches.operations.chunk_results import store_csv
+from batches.operations.records.chunk_results import store_csv
 from batches.result_files import store_result
 
 FORMATS = ("json", "csv", "html")

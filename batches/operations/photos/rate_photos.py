@@ -16,7 +16,7 @@ from batches.operations.base import Attempt, Operation
 from batches.operations.batch_options import read_description, read_list, read_name, read_options, read_provider
 from batches.operations.modes import read_mode
 from batches.operations.payload import Fields, Problems
-from batches.operations.photo_images import PhotoImages
+from batches.operations.photos.photo_images import PhotoImages
 from batches.operations.source_lines import read_lines
 from batches.options import NewBatch, NewItem
 from batches.outcomes import Fault, Outcome, Rejected, Retry, Succeeded

@@ -31,7 +31,7 @@ from batches.operations.payload import (
     text_fault,
     unknown_fields,
 )
-from batches.operations.record_fields import FIELDS, LONGEST_TAG, METADATA, MOST_TAGS, field_fault
+from batches.operations.records.record_fields import FIELDS, LONGEST_TAG, METADATA, MOST_TAGS, field_fault
 
 MOST_CHANGES = 50
 MOST_MAPPED = 1_000

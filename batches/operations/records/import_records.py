@@ -31,11 +31,11 @@ from batches.models import Batch, StoredFile
 from batches.once import NotOurs, once
 from batches.operations.base import Attempt, CannotFinish, Operation
 from batches.operations.batch_options import read_description, read_name, read_options
-from batches.operations.chunk_results import results_of, store_csv, totals
-from batches.operations.matching_records import without_database_later
 from batches.operations.payload import Fields, Problems, short_name
-from batches.operations.record_chunks import place
-from batches.operations.record_columns import (
+from batches.operations.records.chunk_results import results_of, store_csv, totals
+from batches.operations.records.matching_records import without_database_later
+from batches.operations.records.record_chunks import place
+from batches.operations.records.record_columns import (
     ID,
     IDENTITY,
     ColumnMap,
@@ -59,7 +59,7 @@ from records.importing import KEY, RecordRow, Written, write_rows
 NAME = "import"
 CHUNK_ROWS = 500
 CONCURRENCY = 16
-"""Chunks leased at once. Fewer of them run, see :mod:`batches.operations.record_chunks`; the others stand by."""
+"""Chunks leased at once. Fewer run, see :mod:`batches.operations.records.record_chunks`; the others stand by."""
 ERRORS_FILE = "errors.csv"
 ERROR_COLUMNS = ("row", "column", "code", "message")
 COUNTS = ("rows", "created", "updated", "failed")

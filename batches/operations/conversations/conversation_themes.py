@@ -11,7 +11,12 @@ from typing import Any, cast
 from batches.costs import count_used
 from batches.limits import limits_of, reserve
 from batches.models import Batch
-from batches.operations.conversation_analysis import ACROSS_PROMPT, ACROSS_SCHEMA, SYSTEM_PROMPT, read_answer
+from batches.operations.conversations.conversation_analysis import (
+    ACROSS_PROMPT,
+    ACROSS_SCHEMA,
+    SYSTEM_PROMPT,
+    read_answer,
+)
 from batches.operations.long_texts import framed
 from batches.operations.result_lines import items_in_pages
 from batches.states import ItemStatus

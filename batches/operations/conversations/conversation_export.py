@@ -15,7 +15,7 @@ from django.core.files.base import File
 from batches.files import LINES_TYPE, FileMissing, file_content
 from batches.models import Batch, Item
 from batches.operations.checkpoints import give_back_connection
-from batches.operations.conversations import Message, messages_of_record, stored_messages
+from batches.operations.conversations.conversations import Message, messages_of_record, stored_messages
 from batches.operations.result_lines import items_in_pages
 from batches.result_files import store_result
 from batches.tables.cells import neutral

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from batches.operations.annotation_answer import Annotation
+from batches.operations.records.annotation_answer import Annotation
 from records.models import Record
 
 WRITTEN = ("summary", "tags", "category", "quality", "status")

@@ -19,11 +19,11 @@ from batches.api.shapes import instant
 from batches.models import AuditEntry, Batch
 from batches.once import NotOurs, once
 from batches.operations.base import Attempt
-from batches.operations.chunk_results import totals
-from batches.operations.chunked import ChunkedOperation
-from batches.operations.matching_records import matching, without_database_later
 from batches.operations.payload import Fields
-from batches.operations.record_chunks import place
+from batches.operations.records.chunk_results import totals
+from batches.operations.records.chunked import ChunkedOperation
+from batches.operations.records.matching_records import matching, without_database_later
+from batches.operations.records.record_chunks import place
 from batches.options import NewBatch
 from batches.outcomes import Outcome, Snooze, Succeeded
 from records.querysets import RecordQuerySet

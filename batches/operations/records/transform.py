@@ -18,13 +18,13 @@ from django.db import connection
 from batches.models import Batch
 from batches.once import NotOurs, once
 from batches.operations.base import Attempt
-from batches.operations.chunk_results import results_of, store_csv, totals
-from batches.operations.chunked import ChunkedOperation
-from batches.operations.matching_records import stretch, without_database_later
 from batches.operations.payload import Fields
-from batches.operations.record_changes import RowError, Values, apply, read_changes, same, touched
-from batches.operations.record_chunks import place
-from batches.operations.record_fields import FIELDS, METADATA
+from batches.operations.records.chunk_results import results_of, store_csv, totals
+from batches.operations.records.chunked import ChunkedOperation
+from batches.operations.records.matching_records import stretch, without_database_later
+from batches.operations.records.record_changes import RowError, Values, apply, read_changes, same, touched
+from batches.operations.records.record_chunks import place
+from batches.operations.records.record_fields import FIELDS, METADATA
 from batches.options import NewBatch
 from batches.outcomes import Outcome, Snooze, Succeeded
 

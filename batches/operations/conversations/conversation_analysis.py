@@ -8,7 +8,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from batches.operations.conversations import Message
+from batches.operations.conversations.conversations import Message
 from batches.operations.long_texts import framed, place_of
 
 LONGEST_PART = 48_000

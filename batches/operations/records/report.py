@@ -17,12 +17,12 @@ from psycopg.errors import QueryCanceled
 from batches.models import Batch
 from batches.operations.base import Attempt, Operation
 from batches.operations.batch_options import read_description, read_name, read_options
-from batches.operations.matching_records import matching, read_filters, without_database_later
 from batches.operations.payload import Fields, Problems, text_fault, unknown_fields
-from batches.operations.report_files import FORMATS, store_report
-from batches.operations.report_of_batches import CHOSEN_BY, table_of_batches
-from batches.operations.report_of_records import table_of_records
-from batches.operations.report_tables import BATCHES, RECORDS, TableRequest, read_tables
+from batches.operations.records.matching_records import matching, read_filters, without_database_later
+from batches.operations.records.report_files import FORMATS, store_report
+from batches.operations.records.report_of_batches import CHOSEN_BY, table_of_batches
+from batches.operations.records.report_of_records import table_of_records
+from batches.operations.records.report_tables import BATCHES, RECORDS, TableRequest, read_tables
 from batches.options import NewBatch, NewItem
 from batches.outcomes import Fault, Outcome, Retry, Succeeded
 from batches.states import Channel

@@ -16,7 +16,7 @@ from batches.models import Batch
 from batches.operations.base import Attempt, Operation
 from batches.operations.batch_options import read_description, read_list, read_name, read_provider
 from batches.operations.checkpoints import Checkpoints, forget_checkpoints, give_back_connection
-from batches.operations.conversation_analysis import (
+from batches.operations.conversations.conversation_analysis import (
     PART_SCHEMA,
     SYSTEM_PROMPT,
     WHOLE_SCHEMA,
@@ -26,9 +26,15 @@ from batches.operations.conversation_analysis import (
     read_answer,
     whole_question,
 )
-from batches.operations.conversation_export import keep_exports
-from batches.operations.conversation_themes import themes_across
-from batches.operations.conversations import LONGEST_ID, Message, messages_of_record, read_conversation, stored_messages
+from batches.operations.conversations.conversation_export import keep_exports
+from batches.operations.conversations.conversation_themes import themes_across
+from batches.operations.conversations.conversations import (
+    LONGEST_ID,
+    Message,
+    messages_of_record,
+    read_conversation,
+    stored_messages,
+)
 from batches.operations.item_files import keep_file
 from batches.operations.modes import read_mode
 from batches.operations.paced_options import read_paced_options

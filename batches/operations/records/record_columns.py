@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from batches.operations.payload import Problems, document_problems, short_name, text_fault
-from batches.operations.record_fields import FIELDS, METADATA, field_fault
+from batches.operations.records.record_fields import FIELDS, METADATA, field_fault
 from batches.tables.cells import value_of
 from batches.tables.names import identity_text, plain_name
 from batches.tables.rows import MOST_COLUMNS, Row

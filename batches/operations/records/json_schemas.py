@@ -28,8 +28,8 @@ from referencing.exceptions import Unresolvable
 from referencing.jsonschema import specification_with
 
 from batches.operations.payload import Problems, document_problems, short_name
-from batches.operations.schema_formats import CHECKER
-from batches.operations.schema_keywords import KEYWORDS, category_of, sentence_of
+from batches.operations.records.schema_formats import CHECKER
+from batches.operations.records.schema_keywords import KEYWORDS, category_of, sentence_of
 
 DRAFTS = (Draft4Validator, Draft6Validator, Draft7Validator, Draft201909Validator, Draft202012Validator)
 LARGEST_SCHEMA = 64 * 1024

@@ -10,9 +10,9 @@ from django.conf import settings
 
 from batches.operations.base import Operation
 from batches.operations.batch_options import read_description, read_name, read_options
-from batches.operations.matching_records import matching, read_filters
 from batches.operations.payload import Fields, Problems
-from batches.operations.record_chunks import CHUNKS_AT_ONCE, chunks_among, next_chunks_among
+from batches.operations.records.matching_records import matching, read_filters
+from batches.operations.records.record_chunks import CHUNKS_AT_ONCE, chunks_among, next_chunks_among
 from batches.options import ItemPage, NewBatch, Paged
 from batches.states import Channel
 from records.querysets import RecordQuerySet

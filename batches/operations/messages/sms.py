@@ -14,9 +14,9 @@ from batches import opt_outs
 from batches.estimating.workload import Workload, of_message
 from batches.operations.base import Attempt, Operation
 from batches.operations.batch_options import read_description, read_list, read_name, read_options, read_provider
+from batches.operations.messages.quiet_hours import QuietHours, put_back, read_quiet_hours
+from batches.operations.messages.sms_recipients import Recipients
 from batches.operations.payload import Fields, Problems
-from batches.operations.quiet_hours import QuietHours, put_back, read_quiet_hours
-from batches.operations.sms_recipients import Recipients
 from batches.options import NewBatch
 from batches.outcomes import Fault, Outcome, Rejected, Snooze, Succeeded
 from batches.states import Channel

@@ -17,13 +17,13 @@ from django.conf import settings
 from django.db import connection
 
 from batches.estimating.workload import Workload, of_question
-from batches.operations.annotation_answer import ANSWER_SCHEMA, SCHEMA_NAME, read_annotation
-from batches.operations.annotation_writing import WRITTEN, write_patiently
 from batches.operations.base import Attempt, Operation
 from batches.operations.batch_options import read_description, read_name, read_options, read_provider
-from batches.operations.matching_records import read_filters, select, stretch, without_database_later
 from batches.operations.modes import read_mode
 from batches.operations.payload import Fields, Problems
+from batches.operations.records.annotation_answer import ANSWER_SCHEMA, SCHEMA_NAME, read_annotation
+from batches.operations.records.annotation_writing import WRITTEN, write_patiently
+from batches.operations.records.matching_records import read_filters, select, stretch, without_database_later
 from batches.options import ItemPage, NewBatch, NewItem, Paged
 from batches.outcomes import Fault, Outcome, Rejected, Retry, Succeeded
 from batches.states import Channel
