@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-Answering = Callable[[socket.socket], None]
+from tests.providers.raw_answers import Answering, RawServer
+from tests.providers.recorded import Recorded, recorded
 
 
 @pytest.fixture
-def raw_server() -> Iterator[Callable[[Answering], str]]:
+def raw_server() -> Iterator[RawServer]:
     """Starts a server that does to each connection, in a thread, whatever the test says; returns its URL."""
     listeners: list[socket.socket] = []
 
@@ -42,3 +43,10 @@ def _answer(answer: Answering, connection: socket.socket) -> None:
             answer(connection)
         except OSError:
             return
+
+
+@pytest.fixture
+def server() -> Iterator[Recorded]:
+    """A provider that answers what the test writes down."""
+    with recorded() as answers:
+        yield answers

@@ -4,88 +4,50 @@ from __future__ import annotations
 
 import base64
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from providers.ai.anthropic import Anthropic
 from providers.ai.batches.adapter import BatchAdapter
 from providers.ai.gemini import Gemini
-from providers.ai.groq import Groq
-from providers.ai.openai import OpenAI
 from providers.ai.xai import XAI
 from providers.base import (
     BatchProvider,
     ChatRequest,
     ErrorCategory,
     Image,
-    Limits,
     LineResult,
-    ProviderError,
-    RemoteBatch,
     RemoteState,
 )
-from tests.sandbox_fixture import SandboxServer, free_port
+from tests.providers.batch_adapters import (
+    MARKER,
+    PATHS,
+    codes,
+    every_adapter,
+    failure_of,
+    make,
+    question,
+    until_ended,
+    written,
+)
+from tests.sandbox_fixture import SandboxServer
 
-KEY = "a-very-secret-key"
-MARKER = "bs0123456789"
-PATHS: Mapping[type[BatchAdapter], str] = {
-    OpenAI: "/v1",
-    Anthropic: "",
-    Gemini: "/v1beta",
-    XAI: "/v1",
-    Groq: "/openai/v1",
-}
-every_adapter = pytest.mark.parametrize("adapter", list(PATHS), ids=lambda adapter: adapter.__name__)
+
+@pytest.fixture(autouse=True)
+def _quiet(sandbox: SandboxServer) -> Iterator[None]:
+    """No batch of one test is left to the next one."""
+    yield
+    sandbox.clear()
+
+
 RATING = {
     "type": "object",
     "properties": {"starRating": {"type": "integer"}, "title": {"type": "string"}},
     "required": ["starRating", "title"],
 }
 PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==")
-SCHEMA = {"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]}
-
-
-def make(adapter: type[BatchAdapter], url: str) -> BatchAdapter:
-    name = adapter.__name__.lower()
-    return adapter(alias=name, base_url=f"{url}/{name}{PATHS[adapter]}", key=KEY, model="a-model", limits=Limits())
-
-
-def question(number: int) -> ChatRequest:
-    text = f"<document>\nInvoice {number} of the airport hotel\n</document>"
-    return ChatRequest(prompt=text, reference=f"attempt-{number}", timeout_seconds=5, schema=SCHEMA)
-
-
-def written(provider: BatchAdapter, path: Path, number: int, marker: str = MARKER) -> Path:
-    """A file of so many questions."""
-    file = path / f"{marker}.jsonl"
-    file.write_bytes(b"".join(provider.batch_line(f"{marker}-{each}", question(each)) for each in range(number)))
-    return file
-
-
-def until_ended(provider: BatchProvider, batch: RemoteBatch) -> RemoteBatch:
-    deadline = time.monotonic() + 20
-    while batch.state is RemoteState.WAITING:
-        assert time.monotonic() < deadline, batch
-        time.sleep(0.05)
-        batch = provider.look_at_batch(batch.id)
-    return batch
-
-
-def failure_of(call: Any, *values: Any) -> ProviderError:
-    with pytest.raises(ProviderError) as caught:
-        call(*values)
-    assert KEY not in str(caught.value)
-    return caught.value
-
-
-def codes(results: list[LineResult]) -> Counter[str]:
-    assert all((result.answer is None) != (result.error is None) for result in results)
-    return Counter("" if result.error is None else result.error.code for result in results)
 
 
 @every_adapter
@@ -209,172 +171,10 @@ def test_a_cancelled_batch_keeps_what_was_answered(
 
 
 @every_adapter
-@pytest.mark.parametrize("fault", ["cut", "silent"])
-def test_a_submit_without_an_answer_is_found_again(
-    adapter: type[BatchAdapter], fault: str, sandbox: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(adapter, "exchange_seconds", 0.5)
-    monkeypatch.setattr(adapter, "upload_seconds", 0.5)
-    sandbox.configure(batches={"seconds": 0.4})
-    provider = make(adapter, sandbox.url)
-    other = provider.submit_batch(written(provider, tmp_path, 20, "another"), 20, "another")
-    sandbox.configure(batches={"create_faults": [fault]})
-    since = datetime.now(UTC)
-    error = failure_of(provider.submit_batch, written(provider, tmp_path, 20), 20, MARKER)
-    assert (error.surely_not_sent, error.permanent) == (False, False)
-    found = None
-    while found is None:
-        try:
-            found = provider.find_batch(MARKER, 20, since, ())
-            assert found is not None
-        except ProviderError as unproven:
-            assert (adapter, unproven.code, unproven.permanent) == (Anthropic, "batch_unproven", False)
-            time.sleep(0.05)
-    assert found.id != other.id
-    ended = until_ended(provider, found)
-    assert {result.custom_id for result in provider.batch_results(ended)} == {f"{MARKER}-{n}" for n in range(20)}
-    assert provider.find_batch("nobody", 20, since, ()) is None
-    assert len(sandbox.batches()) == 2
-
-
-def test_anthropic_looks_no_further_than_it_must(sandbox: SandboxServer, tmp_path: Path) -> None:
-    sandbox.configure(batches={"seconds": 0})
-    provider = make(Anthropic, sandbox.url)
-    batch = until_ended(provider, provider.submit_batch(written(provider, tmp_path, 5), 5, MARKER))
-    now = datetime.now(UTC)
-    found = provider.find_batch(MARKER, 5, now, ())
-    assert found is not None and found.id == batch.id
-    assert provider.find_batch(MARKER, 5, now, {batch.id}) is None, "another row of ours has it"
-    assert provider.find_batch(MARKER, 6, now, ()) is None, "another number of lines"
-    assert provider.find_batch(MARKER, 5, now + timedelta(hours=1), ()) is None, "it was there before"
-    assert provider.find_batch(MARKER, 5, now - timedelta(hours=2), ()) is None, "no submit lasts so long"
-
-
-@every_adapter
-def test_a_batch_is_found_among_hundreds(adapter: type[BatchAdapter], sandbox: SandboxServer, tmp_path: Path) -> None:
-    sandbox.configure(batches={"seconds": 0})
-    provider = make(adapter, sandbox.url)
-    mine = provider.submit_batch(written(provider, tmp_path, 2), 2, MARKER)
-    for number in range(120):
-        marker = f"other{number}"
-        provider.submit_batch(written(provider, tmp_path, 1, marker), 1, marker)
-    until_ended(provider, mine)
-    found = provider.find_batch(MARKER, 2, datetime.now(UTC), ())
-    assert found is not None and found.id == mine.id
-
-
-@every_adapter
-def test_a_batch_that_is_refused_as_a_whole(
-    adapter: type[BatchAdapter], sandbox: SandboxServer, tmp_path: Path
-) -> None:
-    sandbox.configure(batches={"seconds": 0.2, "create_faults": ["invalid"]})
-    provider = make(adapter, sandbox.url)
-    error = refusal_of(provider, tmp_path)
-    assert (error.permanent, error.surely_not_sent) == (True, True)
-    assert not sandbox.billed()
-
-
-@every_adapter
-def test_a_batch_for_which_there_is_no_room_can_come_later(
-    adapter: type[BatchAdapter], sandbox: SandboxServer, tmp_path: Path
-) -> None:
-    sandbox.configure(batches={"seconds": 0.2, "create_faults": ["no_room"]})
-    provider = make(adapter, sandbox.url)
-    error = refusal_of(provider, tmp_path)
-    assert (error.category, error.permanent, error.surely_not_sent) == (ErrorCategory.RATE_LIMIT, False, True)
-    assert not sandbox.billed()
-
-
-def refusal_of(provider: BatchAdapter, path: Path) -> ProviderError:
-    """Why a batch was refused: by the answer to its creation, or later."""
-    try:
-        ended = until_ended(provider, provider.submit_batch(written(provider, path, 10), 10, MARKER))
-    except ProviderError as error:
-        return error
-    assert ended.state is RemoteState.FAILED
-    assert ended.error is not None
-    assert list(provider.batch_results(ended)) == []
-    return ended.error
-
-
-@pytest.mark.parametrize("adapter", [OpenAI, Gemini, XAI], ids=lambda adapter: adapter.__name__)
-def test_a_wrong_line_refuses_the_batch(adapter: type[BatchAdapter], sandbox: SandboxServer, tmp_path: Path) -> None:
-    sandbox.configure(batches={"seconds": 0.2})
-    provider = make(adapter, sandbox.url)
-    file = written(provider, tmp_path, 3)
-    file.write_bytes(file.read_bytes() + b'{"broken\n' + provider.batch_line("last", question(1)))
-    ended = until_ended(provider, provider.submit_batch(file, 5, MARKER))
-    assert ended.state is RemoteState.FAILED
-    assert ended.error is not None and ended.error.permanent
-    if adapter is OpenAI:
-        assert ended.detail["refused_lines"] == {"4": "invalid_json_line"}
-        assert str(ended.error) == "openai refused the batch: invalid_json_line in line 4"
-
-
-def test_groq_lets_a_wrong_line_fail_alone(sandbox: SandboxServer, tmp_path: Path) -> None:
-    sandbox.configure(batches={"seconds": 0.2})
-    provider = make(Groq, sandbox.url)
-    file = written(provider, tmp_path, 3)
-    file.write_bytes(file.read_bytes() + b'{"custom_id": "odd", "method": "GET", "url": "/", "body": {}}\n')
-    ended = until_ended(provider, provider.submit_batch(file, 4, MARKER))
-    results = {result.custom_id: result.error for result in provider.batch_results(ended)}
-    assert results.pop("odd") is not None
-    assert list(results.values()) == [None] * 3
-
-
-@every_adapter
-def test_a_refused_key(adapter: type[BatchAdapter], sandbox: SandboxServer, tmp_path: Path) -> None:
-    sandbox.configure(error_rates={"401": 1})
-    provider = make(adapter, sandbox.url)
-    remote_id = "batches/b" if adapter is Gemini else "b"
-    batch = RemoteBatch(
-        id=remote_id, state=RemoteState.ENDED, detail={"output_file_id": "f", "responses_file": "files/f"}
-    )
-    calls: list[tuple[Any, ...]] = [
-        (provider.submit_batch, written(provider, tmp_path, 1), 1, MARKER),
-        (provider.find_batch, MARKER, 1, datetime.now(UTC), ()),
-        (provider.look_at_batch, remote_id),
-        (provider.cancel_batch, remote_id),
-        (list, provider.batch_results(batch)),
-    ]
-    for call in calls:
-        error = failure_of(*call)
-        assert (error.category, error.permanent, error.status) == (ErrorCategory.AUTHENTICATION, True, 401)
-
-
-@every_adapter
-def test_an_account_without_credit_is_told_so_for_batches_too(
-    adapter: type[BatchAdapter], sandbox: SandboxServer, tmp_path: Path
-) -> None:
-    provider = make(adapter, sandbox.url)
-    sandbox.configure(accounts={provider.alias: {"refuse": 402}})
-    error = failure_of(provider.submit_batch, written(provider, tmp_path, 1), 1, MARKER)
-    assert (error.category, error.permanent, error.surely_not_sent) == (ErrorCategory.BUDGET, True, True)
-    assert sandbox.batches() == []
-
-
-@every_adapter
 def test_what_is_not_there_is_not_found(adapter: type[BatchAdapter], sandbox: SandboxServer) -> None:
     provider = make(adapter, sandbox.url)
     for call in (provider.look_at_batch, provider.cancel_batch):
         assert failure_of(call, "batches/nothing").category is ErrorCategory.NOT_FOUND
-
-
-@every_adapter
-def test_a_provider_that_cannot_be_reached_got_nothing(adapter: type[BatchAdapter], tmp_path: Path) -> None:
-    provider = make(adapter, f"http://127.0.0.1:{free_port()}")
-    error = failure_of(provider.submit_batch, written(provider, tmp_path, 1), 1, MARKER)
-    assert (error.category, error.surely_not_sent, error.permanent) == (ErrorCategory.NETWORK, True, False)
-
-
-@pytest.mark.parametrize("adapter", [OpenAI, Gemini, XAI, Groq], ids=lambda adapter: adapter.__name__)
-def test_an_upload_that_fails_made_no_batch(
-    adapter: type[BatchAdapter], sandbox: SandboxServer, tmp_path: Path
-) -> None:
-    sandbox.configure(error_rates={"500": 1})
-    provider = make(adapter, sandbox.url)
-    error = failure_of(provider.submit_batch, written(provider, tmp_path, 1), 1, MARKER)
-    assert (error.surely_not_sent, error.permanent) == (True, False)
 
 
 @pytest.mark.parametrize("adapter", [each for each in PATHS if each is not XAI], ids=lambda adapter: adapter.__name__)
@@ -409,10 +209,3 @@ def test_gemini_runs_one_model_per_batch() -> None:
     provider = make(Gemini, "http://127.0.0.1:1")
     asked = ChatRequest(prompt="x", reference="r", timeout_seconds=1, model="another")
     assert failure_of(provider.batch_line, "a", asked).permanent
-
-
-@pytest.fixture(autouse=True)
-def _quiet(sandbox: SandboxServer) -> Iterator[None]:
-    """No batch of one test is left to the next one."""
-    yield
-    sandbox.clear()

@@ -13,7 +13,7 @@ from providers.ai.anthropic import Anthropic
 from providers.ai.batches.adapter import BatchAdapter
 from providers.ai.gemini import Gemini
 from providers.ai.openai import OpenAI
-from tests.providers.test_batch_contract import make
+from tests.providers.batch_adapters import make
 from tests.sandbox_fixture import SandboxServer
 
 MEGABYTES = 48
@@ -26,7 +26,7 @@ import time
 from pathlib import Path
 import gevent
 from providers.base import ChatRequest, Image
-from tests.providers.test_batch_contract import PATHS, make
+from tests.providers.batch_adapters import PATHS, make
 
 adapter = next(each for each in PATHS if each.__name__ == sys.argv[1])
 provider, file, megabytes = make(adapter, sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])

@@ -31,6 +31,7 @@ from providers.base import (
 from providers.sms.plivo import Plivo
 from providers.sms.twilio import Twilio
 from providers.sms.vonage import Vonage
+from tests.providers.raw_answers import RawServer, answering, response
 from tests.sandbox_fixture import SandboxServer, free_port
 
 KEY = "a-very-secret-key"
@@ -183,12 +184,8 @@ def test_a_broken_answer_may_have_acted(case: Case, sandbox: SandboxServer) -> N
 
 @every_adapter
 @pytest.mark.parametrize("body", [b"[]", b"{}", b"null", b'"text"', b'{"choices": [], "sid": null}'])
-def test_an_answer_of_another_shape_may_have_acted(case: Case, raw_server: Callable[[Any], str], body: bytes) -> None:
-    def answer(connection: Any) -> None:
-        connection.recv(65536)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-
-    error = failure(case, raw_server(answer))
+def test_an_answer_of_another_shape_may_have_acted(case: Case, raw_server: RawServer, body: bytes) -> None:
+    error = failure(case, raw_server(answering(response(body))))
     assert (error.code, error.permanent, error.surely_not_sent) == ("invalid_response", False, False)
 
 

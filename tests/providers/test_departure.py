@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,10 +12,10 @@ import pytest
 from providers.base import ErrorCategory, ProviderError
 from providers.departure import depart, departing
 from providers.http import HttpClient
+from tests.providers.raw_answers import RawServer
 from tests.providers.test_contract import CASES, Case
 from tests.sandbox_fixture import SandboxServer
 
-Start = Callable[[Callable[[socket.socket], None]], str]
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
@@ -49,7 +48,7 @@ def witness() -> Witness:
 
 
 @pytest.fixture(params=["fresh", "kept"])
-def client(request: pytest.FixtureRequest, raw_server: Start, witness: Witness) -> HttpClient:
+def client(request: pytest.FixtureRequest, raw_server: RawServer, witness: Witness) -> HttpClient:
     return HttpClient("acme", raw_server(witness), headers={}, fresh=request.param == "fresh")
 
 

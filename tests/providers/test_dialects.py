@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import socket
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,6 +15,7 @@ from providers.ai.groq import Groq
 from providers.ai.openai import OpenAI
 from providers.ai.xai import XAI
 from providers.base import ChatAnswer, ChatRequest, ErrorCategory, Image, Limits, ProviderError
+from tests.providers.raw_answers import RawServer, answering, json_response
 from tests.sandbox_fixture import SandboxServer
 
 SCHEMA = {
@@ -28,8 +27,6 @@ SCHEMA = {
 PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==")
 PATHS = {OpenAI: "/v1", Anthropic: "", Gemini: "/v1beta", XAI: "/v1", Groq: "/openai/v1"}
 every_provider = pytest.mark.parametrize("adapter", list(PATHS), ids=lambda adapter: adapter.__name__)
-
-RawServer = Callable[[Callable[[socket.socket], None]], str]
 
 
 def make(adapter: type[ChatAdapter], url: str) -> ChatAdapter:
@@ -44,14 +41,8 @@ def request(**changes: Any) -> ChatRequest:
 
 def answered(adapter: type[ChatAdapter], raw_server: RawServer, status: int, body: Any) -> ChatAnswer:
     """What the adapter makes of an answer of the provider."""
-
-    def answer(connection: socket.socket) -> None:
-        connection.recv(65536)
-        content = json.dumps(body).encode()
-        head = f"HTTP/1.1 {status} Any\r\nrequest-id: req-7\r\nContent-Length: {len(content)}\r\n\r\n"
-        connection.sendall(head.encode() + content)
-
-    return make(adapter, raw_server(answer)).complete(request())
+    url = raw_server(answering(json_response(body, status, request_id="req-7")))
+    return make(adapter, url).complete(request())
 
 
 @every_provider

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 import tracemalloc
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -13,34 +13,14 @@ import pytest
 from providers.base import ErrorCategory, ProviderError
 from providers.http import FileBody, FileClient, files, form_with_file
 from providers.http.files import lines_of
+from tests.providers.raw_answers import RawServer, answering, head_of, size_in
 from tests.sandbox_fixture import free_port
 
-Start = Callable[[Callable[[socket.socket], None]], str]
 MEGABYTE = 1024 * 1024
 
 
 def client(url: str) -> FileClient:
     return FileClient("acme", f"{url}/base/v1", headers={"Authorization": "Bearer key"})
-
-
-def head_of(connection: socket.socket) -> bytes:
-    data = b""
-    while b"\r\n\r\n" not in data:
-        more = connection.recv(65536)
-        if not more:
-            raise ConnectionError
-        data += more
-    return data
-
-
-def answering(*pieces: bytes, pause: float = 0) -> Callable[[socket.socket], None]:
-    def answer(connection: socket.socket) -> None:
-        head_of(connection)
-        for piece in pieces:
-            connection.sendall(piece)
-            time.sleep(pause)
-
-    return answer
 
 
 def failure(lines: Iterable[bytes], into: list[bytes]) -> ProviderError:
@@ -76,7 +56,7 @@ def test_lines_of_pieces(pieces: list[bytes], lines: list[bytes], monkeypatch: p
         [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\none\ntwo\n"],
     ],
 )
-def test_lines_however_they_are_sent(raw_server: Start, pieces: list[bytes]) -> None:
+def test_lines_however_they_are_sent(raw_server: RawServer, pieces: list[bytes]) -> None:
     url = raw_server(answering(*pieces, pause=0.02))
     assert list(client(url).lines("/x", timeout_seconds=5)) == [b"one", b"two"]
 
@@ -89,14 +69,14 @@ def test_lines_however_they_are_sent(raw_server: Start, pieces: list[bytes]) -> 
         b"HTTP/1.1 200 OK\r\n\r\none\ntw",
     ],
 )
-def test_what_came_whole_before_a_cut_is_kept(raw_server: Start, piece: bytes) -> None:
+def test_what_came_whole_before_a_cut_is_kept(raw_server: RawServer, piece: bytes) -> None:
     kept: list[bytes] = []
     error = failure(client(raw_server(answering(piece))).lines("/x", timeout_seconds=5), kept)
     assert (error.code, error.category, error.permanent) == ("connection_lost", ErrorCategory.NETWORK, False)
     assert kept == [b"one"]
 
 
-def test_a_trickle_ends_at_the_deadline(raw_server: Start) -> None:
+def test_a_trickle_ends_at_the_deadline(raw_server: RawServer) -> None:
     pieces = [b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n", *([b"a\n"] * 100)]
     kept: list[bytes] = []
     began = time.monotonic()
@@ -106,13 +86,13 @@ def test_a_trickle_ends_at_the_deadline(raw_server: Start) -> None:
     assert kept
 
 
-def test_silence_ends_a_download(raw_server: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silence_ends_a_download(raw_server: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "SILENT_SECONDS", 0.2)
     url = raw_server(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\na\n", pause=3))
     assert failure(client(url).lines("/x", timeout_seconds=60), []).code == "timeout"
 
 
-def test_the_readers_own_time_does_not_count(raw_server: Start) -> None:
+def test_the_readers_own_time_does_not_count(raw_server: RawServer) -> None:
     body = b"a\n" * 200_000
     url = raw_server(answering(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body), body))
     lines = client(url).lines("/x", timeout_seconds=1.0)
@@ -121,13 +101,13 @@ def test_the_readers_own_time_does_not_count(raw_server: Start) -> None:
     assert sum(1 for _ in lines) == 199_999
 
 
-def test_an_endless_download_is_cut_off(raw_server: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_download_is_cut_off(raw_server: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "LARGEST_DOWNLOAD", 1_000_000)
     url = raw_server(answering(b"HTTP/1.1 200 OK\r\n\r\n", *([b"a\n" * 30_000] * 40)))
     assert failure(client(url).lines("/x", timeout_seconds=5), []).code == "response_too_large"
 
 
-def test_a_line_of_10_megabytes_passes_by(raw_server: Start) -> None:
+def test_a_line_of_10_megabytes_passes_by(raw_server: RawServer) -> None:
     body = b"one\n" + b"x" * (10 * MEGABYTE) + b"\ntwo\n"
     url = raw_server(answering(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body), body))
     one, long, two = client(url).lines("/x", timeout_seconds=20)
@@ -136,7 +116,7 @@ def test_a_line_of_10_megabytes_passes_by(raw_server: Start) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308, 404, 500])
-def test_whatever_is_no_success_is_a_failure_and_redirects_are_not_followed(raw_server: Start, status: int) -> None:
+def test_whatever_is_no_success_is_a_failure_and_redirects_are_not_followed(raw_server: RawServer, status: int) -> None:
     heads: list[bytes] = []
 
     def answer(connection: socket.socket) -> None:
@@ -153,7 +133,7 @@ def test_whatever_is_no_success_is_a_failure_and_redirects_are_not_followed(raw_
     assert len(heads) == 2
 
 
-def test_an_endless_refusal_is_not_read_to_its_end(raw_server: Start) -> None:
+def test_an_endless_refusal_is_not_read_to_its_end(raw_server: RawServer) -> None:
     url = raw_server(answering(b"HTTP/1.1 500 No\r\n\r\n", *([b"x" * 65536] * 1000)))
     assert failure(client(url).lines("/x", timeout_seconds=5), []).status == 500
 
@@ -185,15 +165,14 @@ def test_only_the_providers_own_addresses_are_followed(url: str, path: str | Non
     assert door.own_path(url) == path
 
 
-def received(raw_server: Start, into: list[bytes], answer: bytes) -> str:
+def received(raw_server: RawServer, into: list[bytes], answer: bytes) -> str:
     """A server that reads a request whole, whatever its size."""
 
     def serve(connection: socket.socket) -> None:
         data = head_of(connection)
         head, _, body = data.partition(b"\r\n\r\n")
-        size = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
         length, beginning = len(body), body
-        while length < size:
+        while length < size_in(head):
             more = connection.recv(65536)
             length += len(more)
             beginning = (beginning + more)[:2000]
@@ -203,7 +182,7 @@ def received(raw_server: Start, into: list[bytes], answer: bytes) -> str:
     return raw_server(serve)
 
 
-def test_a_form_with_a_file(raw_server: Start, tmp_path: Path) -> None:
+def test_a_form_with_a_file(raw_server: RawServer, tmp_path: Path) -> None:
     file = tmp_path / "lines"
     file.write_bytes(b'{"a": 1}\n')
     seen: list[bytes] = []
@@ -225,7 +204,7 @@ def test_lines_become_a_list(tmp_path: Path) -> None:
     assert body.size == len(b"".join(body))
 
 
-def test_a_large_file_is_sent_and_read_in_little_memory(raw_server: Start, tmp_path: Path) -> None:
+def test_a_large_file_is_sent_and_read_in_little_memory(raw_server: RawServer, tmp_path: Path) -> None:
     file = tmp_path / "lines"
     with file.open("wb") as written:
         for _ in range(64):
@@ -251,7 +230,7 @@ def test_a_large_file_is_sent_and_read_in_little_memory(raw_server: Start, tmp_p
     assert most < 8 * MEGABYTE
 
 
-def test_whoever_refuses_before_the_file_is_sent_is_heard(raw_server: Start, tmp_path: Path) -> None:
+def test_whoever_refuses_before_the_file_is_sent_is_heard(raw_server: RawServer, tmp_path: Path) -> None:
     file = tmp_path / "lines"
     file.write_bytes(b"x" * (8 * MEGABYTE))
 
@@ -267,7 +246,7 @@ def test_whoever_refuses_before_the_file_is_sent_is_heard(raw_server: Start, tmp
     assert (caught.value.status, caught.value.surely_not_sent) == (413, True)
 
 
-def test_a_server_that_reads_slowly_meets_the_deadline(raw_server: Start, tmp_path: Path) -> None:
+def test_a_server_that_reads_slowly_meets_the_deadline(raw_server: RawServer, tmp_path: Path) -> None:
     file = tmp_path / "lines"
     file.write_bytes(b"x" * (32 * MEGABYTE))
 

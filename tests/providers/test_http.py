@@ -2,15 +2,13 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from providers.base import ErrorCategory, ProviderError
 from providers.http import HttpClient, Response, Verdict, answers, classify, refined, retry_after
-
-Start = Callable[[Callable[[socket.socket], None]], str]
+from tests.providers.raw_answers import RawServer, answering, read_request, response
 
 
 def post(url: str, timeout_seconds: float = 5, **options: Any) -> Response:
@@ -23,26 +21,6 @@ def error_of(url: str, timeout_seconds: float = 5, **options: Any) -> ProviderEr
     with pytest.raises(ProviderError) as caught:
         post(url, timeout_seconds, **options)
     return caught.value
-
-
-def read_request(connection: socket.socket) -> bytes:
-    data = b""
-    while not data.endswith(b"\r\n\r\n{}"):
-        more = connection.recv(65536)
-        if not more:
-            raise ConnectionError
-        data += more
-    return data
-
-
-def answering(*pieces: bytes, pause: float = 0) -> Callable[[socket.socket], None]:
-    def answer(connection: socket.socket) -> None:
-        read_request(connection)
-        for piece in pieces:
-            connection.sendall(piece)
-            time.sleep(pause)
-
-    return answer
 
 
 @pytest.mark.parametrize(
@@ -107,7 +85,7 @@ def test_only_a_code_is_taken_for_a_code(code: Any, kept: str) -> None:
     assert refined(classify(400), code).code == kept
 
 
-def test_a_kept_connection_is_used_again_and_a_fresh_one_is_not(raw_server: Start) -> None:
+def test_a_kept_connection_is_used_again_and_a_fresh_one_is_not(raw_server: RawServer) -> None:
     connections: list[socket.socket] = []
 
     def answer(connection: socket.socket) -> None:
@@ -125,7 +103,7 @@ def test_a_kept_connection_is_used_again_and_a_fresh_one_is_not(raw_server: Star
     assert len(connections) == 4
 
 
-def test_a_connection_that_the_server_closed_is_not_used_again(raw_server: Start) -> None:
+def test_a_connection_that_the_server_closed_is_not_used_again(raw_server: RawServer) -> None:
     url = raw_server(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"))
     for _ in range(5):
         post(url)
@@ -143,16 +121,16 @@ def test_a_connection_that_the_server_closed_is_not_used_again(raw_server: Start
     ],
     ids=["length", "chunked", "until closed", "http 1.0", "interim"],
 )
-def test_it_reads_every_framing(raw_server: Start, pieces: list[bytes]) -> None:
+def test_it_reads_every_framing(raw_server: RawServer, pieces: list[bytes]) -> None:
     assert post(raw_server(answering(*pieces, pause=0.01))).parsed == {"a": 1}
 
 
-def test_an_answer_cut_off_may_have_acted(raw_server: Start) -> None:
+def test_an_answer_cut_off_may_have_acted(raw_server: RawServer) -> None:
     error = error_of(raw_server(answering(b'HTTP/1.1 200 OK\r\nContent-Length: 80\r\n\r\n{"a": 1}')))
     assert (error.category, error.surely_not_sent) == (ErrorCategory.NETWORK, False)
 
 
-def test_a_trickling_answer_ends_at_the_deadline(raw_server: Start) -> None:
+def test_a_trickling_answer_ends_at_the_deadline(raw_server: RawServer) -> None:
     url = raw_server(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", *[b" "] * 99, pause=0.05))
     started = time.monotonic()
     error = error_of(url, timeout_seconds=0.4)
@@ -160,14 +138,10 @@ def test_a_trickling_answer_ends_at_the_deadline(raw_server: Start) -> None:
     assert time.monotonic() - started < 1
 
 
-def test_an_endless_answer_is_cut_off(raw_server: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_answer_is_cut_off(raw_server: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answers, "LARGEST_ANSWER", 100_000)
     url = raw_server(answering(b"HTTP/1.1 200 OK\r\n\r\n", *[b" " * 10_000] * 50))
     assert error_of(url).code == "response_too_large"
-
-
-def json_answer(body: bytes) -> bytes:
-    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
 
 
 @pytest.mark.parametrize(
@@ -181,8 +155,8 @@ def json_answer(body: bytes) -> bytes:
     ],
     ids=["lone surrogate", "byte order mark", "twice the same key", "nearly nothing", "many digits"],
 )
-def test_odd_json_is_read(raw_server: Start, body: bytes, document: Any) -> None:
-    assert post(raw_server(answering(json_answer(body)))).parsed == document
+def test_odd_json_is_read(raw_server: RawServer, body: bytes, document: Any) -> None:
+    assert post(raw_server(answering(response(body)))).parsed == document
 
 
 @pytest.mark.parametrize(
@@ -190,8 +164,8 @@ def test_odd_json_is_read(raw_server: Start, body: bytes, document: Any) -> None
     [b"", b"{", b'"\xff"', b'{"a": NaN}', b"[-Infinity]", b"[1e999]", b"[" * 2_000 + b"]" * 2_000, b"[" * 100_000],
     ids=["nothing", "half", "no text", "nan", "infinite", "beyond every type", "too deep", "much too deep"],
 )
-def test_what_is_no_json_may_have_acted(raw_server: Start, body: bytes) -> None:
-    error = error_of(raw_server(answering(json_answer(body))))
+def test_what_is_no_json_may_have_acted(raw_server: RawServer, body: bytes) -> None:
+    error = error_of(raw_server(answering(response(body))))
     assert (error.code, error.permanent, error.surely_not_sent) == ("invalid_response", False, False)
 
 
@@ -203,16 +177,16 @@ def test_what_is_no_json_may_have_acted(raw_server: Start, body: bytes) -> None:
         b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
     ],
 )
-def test_an_answer_that_is_no_http(raw_server: Start, answer: bytes) -> None:
+def test_an_answer_that_is_no_http(raw_server: RawServer, answer: bytes) -> None:
     assert error_of(raw_server(answering(answer))).code == "invalid_response"
 
 
-def test_two_answers_to_one_request_are_refused(raw_server: Start) -> None:
+def test_two_answers_to_one_request_are_refused(raw_server: RawServer) -> None:
     one = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
     assert error_of(raw_server(answering(one + one))).code == "invalid_response"
 
 
-def test_an_early_refusal_of_a_large_request_is_heard(raw_server: Start) -> None:
+def test_an_early_refusal_of_a_large_request_is_heard(raw_server: RawServer) -> None:
     def answer(connection: socket.socket) -> None:
         connection.recv(100)
         connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
@@ -231,19 +205,19 @@ def test_an_unknown_host_surely_got_nothing() -> None:
     assert (error.category, error.code, error.surely_not_sent) == (ErrorCategory.NETWORK, "connection_failed", True)
 
 
-def test_a_server_without_tls_surely_got_nothing(raw_server: Start) -> None:
+def test_a_server_without_tls_surely_got_nothing(raw_server: RawServer) -> None:
     url = raw_server(lambda connection: connection.sendall(b"hello, this is no TLS at all"))
     error = error_of(url.replace("http:", "https:"))
     assert (error.category, error.surely_not_sent) == (ErrorCategory.NETWORK, True)
 
 
-def test_the_provider_words_never_reach_the_message(raw_server: Start) -> None:
+def test_the_provider_words_never_reach_the_message(raw_server: RawServer) -> None:
     body = b'{"error": {"message": "+491701234567 did not like: my text"}}'
-    error = error_of(raw_server(answering(b"HTTP/1.1 400 Bad\r\nContent-Length: %d\r\n\r\n" % len(body) + body)))
+    error = error_of(raw_server(answering(response(body, 400))))
     assert str(error) == "acme answered 400: http_400"
 
 
-def test_an_adapter_may_refine(raw_server: Start) -> None:
+def test_an_adapter_may_refine(raw_server: RawServer) -> None:
     def refine(status: int, parsed: Any, verdict: Verdict) -> Verdict:
         return refined(verdict, parsed["code"], category=ErrorCategory.BUDGET, permanent=True)
 

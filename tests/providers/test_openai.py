@@ -3,8 +3,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jsonschema
@@ -13,6 +12,7 @@ from PIL import Image as Pillow
 
 from providers.ai.openai import OpenAI
 from providers.base import ChatAnswer, ChatRequest, ErrorCategory, Image, Limits, ProviderError
+from tests.providers.raw_answers import Answering, RawServer, answering, json_response
 from tests.sandbox_fixture import SandboxServer
 
 RATING_SCHEMA: Mapping[str, Any] = {
@@ -44,16 +44,8 @@ def picture(color: str = "white") -> bytes:
     return file.getvalue()
 
 
-def answering(status: int, content: Any, seen: list[bytes] | None = None) -> Callable[[socket.socket], None]:
-    def answer(connection: socket.socket) -> None:
-        data = connection.recv(65536)
-        if seen is not None:
-            seen.append(data)
-        body = json.dumps(content).encode()
-        head = f"HTTP/1.1 {status} X\r\nX-Request-Id: req_1\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-        connection.sendall(head.encode() + body)
-
-    return answer
+def answered(status: int, content: Any, seen: list[bytes] | None = None) -> Answering:
+    return answering(json_response(content, status, x_request_id="req_1", connection="close"), seen=seen)
 
 
 def completion(finish_reason: str = "stop", **message: Any) -> dict[str, Any]:
@@ -78,9 +70,9 @@ def test_a_photo_given_by_url_is_rated_from_its_address(sandbox: SandboxServer) 
     assert sandbox.log()[0]["image"] == "https://example.com/1.jpg"
 
 
-def test_several_photos_beside_each_other(raw_server: Callable[[Any], str]) -> None:
+def test_several_photos_beside_each_other(raw_server: RawServer) -> None:
     seen: list[bytes] = []
-    url = raw_server(answering(200, completion(content="Good."), seen))
+    url = raw_server(answered(200, completion(content="Good."), seen))
     images = (Image(data=b"one"), Image(url="https://example.com/2.jpg"), Image(data=b"three", media_type="image/webp"))
     ask(url, images=images, system_prompt="Be kind.", max_output_tokens=100, model="gpt-6")
     body = json.loads(seen[0].partition(b"\r\n\r\n")[2])
@@ -138,11 +130,9 @@ def test_plain_text(sandbox: SandboxServer) -> None:
     ],
     ids=["refusal", "filter", "length", "empty", "no text"],
 )
-def test_answers_that_are_none(
-    raw_server: Callable[[Any], str], content: Any, category: ErrorCategory, permanent: bool
-) -> None:
+def test_answers_that_are_none(raw_server: RawServer, content: Any, category: ErrorCategory, permanent: bool) -> None:
     with pytest.raises(ProviderError) as caught:
-        ask(raw_server(answering(200, content)))
+        ask(raw_server(answered(200, content)))
     assert (caught.value.category, caught.value.permanent) == (category, permanent)
     assert caught.value.request_id == "req_1"
 
@@ -159,10 +149,8 @@ def test_answers_that_are_none(
         (404, "model_not_found", ErrorCategory.NOT_FOUND, True),
     ],
 )
-def test_codes(
-    raw_server: Callable[[Any], str], status: int, code: str, category: ErrorCategory, permanent: bool
-) -> None:
+def test_codes(raw_server: RawServer, status: int, code: str, category: ErrorCategory, permanent: bool) -> None:
     with pytest.raises(ProviderError) as caught:
-        ask(raw_server(answering(status, {"error": {"message": "m", "type": "insufficient_quota", "code": code}})))
+        ask(raw_server(answered(status, {"error": {"message": "m", "type": "insufficient_quota", "code": code}})))
     error = caught.value
     assert (error.code, error.category, error.permanent) == (code, category, permanent)

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import json
 import socket
 import threading
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -12,6 +10,7 @@ import pytest
 from providers.base import ErrorCategory, Limits, ProviderError, SentMessage, TextMessage
 from providers.sandbox.signing import twilio_signature as signature
 from providers.sms.twilio import Twilio
+from tests.providers.raw_answers import RawServer, answering, json_response, read_request
 from tests.sandbox_fixture import SandboxServer
 
 
@@ -36,15 +35,11 @@ def test_a_message_is_sent(sandbox: SandboxServer) -> None:
     assert entry["path"] == "/twilio/2010-04-01/Accounts/AC1/Messages.json"
 
 
-def test_a_messaging_service_can_be_the_sender(raw_server: Callable[[Any], str]) -> None:
+def test_a_messaging_service_can_be_the_sender(raw_server: RawServer) -> None:
     seen: list[bytes] = []
-
-    def answer(connection: socket.socket) -> None:
-        seen.append(connection.recv(65536))
-        body = b'{"sid": "SM1", "status": "accepted", "num_segments": "0"}'
-        connection.sendall(b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-
-    assert send(raw_server(answer), sender="MG1") == SentMessage(provider_reference="SM1", status="accepted")
+    body = {"sid": "SM1", "status": "accepted", "num_segments": "0"}
+    url = raw_server(answering(json_response(body, 201), seen=seen))
+    assert send(url, sender="MG1") == SentMessage(provider_reference="SM1", status="accepted")
     assert b"MessagingServiceSid=MG1" in seen[0] and b"From=" not in seen[0]
 
 
@@ -92,28 +87,20 @@ def test_texts_that_cannot_be_sent(sandbox: SandboxServer, body: str, code: str)
         (503, 20503, False, False),
     ],
 )
-def test_codes(
-    raw_server: Callable[[Any], str], status: int, code: int, permanent: bool, surely_not_sent: bool
-) -> None:
-    def answer(connection: socket.socket) -> None:
-        connection.recv(65536)
-        body = json.dumps({"code": code, "message": "+491701234567", "status": status}).encode()
-        connection.sendall(f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
-
+def test_codes(raw_server: RawServer, status: int, code: int, permanent: bool, surely_not_sent: bool) -> None:
+    body = {"code": code, "message": "+491701234567", "status": status}
     with pytest.raises(ProviderError) as caught:
-        send(raw_server(answer))
+        send(raw_server(answering(json_response(body, status))))
     error = caught.value
     assert (error.code, error.permanent, error.surely_not_sent) == (str(code), permanent, surely_not_sent)
 
 
-def test_receipts_come_back_signed_and_carry_our_reference(
-    sandbox: SandboxServer, raw_server: Callable[[Any], str]
-) -> None:
+def test_receipts_come_back_signed_and_carry_our_reference(sandbox: SandboxServer, raw_server: RawServer) -> None:
     receipts: list[bytes] = []
     both = threading.Event()
 
     def receive(connection: socket.socket) -> None:
-        receipts.append(connection.recv(65536))
+        receipts.append(read_request(connection))
         connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
         if len(receipts) == 2:
             both.set()
