@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,35 @@ Buckets = Mapping[int, int]
 
 QUALITY_RANGES = 5
 """The quality distribution is shown in so many ranges of [0, 1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How long something took, each time, in milliseconds. ``total`` is exact, percentiles are within 2 %.
+
+    ``at_once``: how often it took no time at all; these are in no bucket.
+    """
+
+    buckets: Buckets
+    total: int
+    at_once: int = 0
+
+    @property
+    def measured(self) -> int:
+        """How often."""
+        return self.at_once + sum(self.buckets.values())
+
+    @property
+    def average(self) -> float | None:
+        """Exact; None while nothing was measured."""
+        return round(self.total / self.measured, 1) if self.measured else None
+
+    def at_most(self, share: float) -> float | None:
+        """What ``share`` (in [0, 1]) of them took at most; None while nothing was measured."""
+        if not self.measured:
+            return None
+        beyond = max(1, math.ceil(share * self.measured)) - self.at_once
+        return round(percentile(self.buckets, beyond / sum(self.buckets.values())), 1) if beyond > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +78,20 @@ class Figures:
         return _ordered(self._by_category("failed:") - self._by_category("healed:"))
 
     @property
-    def measured(self) -> int:
-        """Calls whose duration was measured."""
-        return self._sum("duration")
-
-    def duration(self, share: float) -> float | None:
-        """Milliseconds below which ``share`` of the calls' durations lie, within 2 %; None while there are none."""
-        return round(percentile(self.measures.get("duration", {}), share), 1) if self.measured else None
+    def durations(self) -> Times:
+        """Of the calls that decided an item, at the provider."""
+        return Times(self.measures.get("duration", {}), self._sum("duration_sum"))
 
     @property
-    def total_duration(self) -> int:
-        """Milliseconds of all calls that decided an item."""
-        return self._sum("duration_sum")
+    def queued(self) -> Times:
+        """How long items waited for their turn, each time: from when they were due until a worker began with them."""
+        return Times(self.measures.get("queued", {}), self._sum("queued_sum"))
 
     @property
-    def average_duration(self) -> float | None:
-        """Milliseconds, exact; None while nothing was measured."""
-        return round(self.total_duration / self.measured, 1) if self.measured else None
+    def limited(self) -> Times:
+        """How long they waited for limits after that, ours and the provider's (429), also where they did not at all."""
+        waits = self.measures.get("waited", {})
+        return Times(waits, self.waited, at_once=max(0, self.queued.measured - sum(waits.values())))
 
     @property
     def calls(self) -> int:

@@ -19,7 +19,7 @@ from batches.api.shapes import (
     tokens_shape,
 )
 from batches.costs import cost_of
-from batches.figures import Figures
+from batches.figures import Figures, Times
 from batches.models import Batch
 from batches.states import Channel, Delivery
 from batches.visibility import sees_every_error
@@ -50,7 +50,8 @@ def analytics(batch: Batch, user: AbstractBaseUser | AnonymousUser) -> dict[str,
             "overall": items_per_second(batch),
             "recent": recent_rate(finished, batch.started_at, now),
         },
-        "durations": durations(figures),
+        "durations": times(figures.durations),
+        "waits": {"queue": times(figures.queued), "limits": times(figures.limited)},
         # Where retries are kept from the owner, so are their counts.
         "errors": by_category(figures.errors()) if sees_every_error(user, batch) else failures,
         "failures": failures,
@@ -67,14 +68,14 @@ def by_category(counts: list[tuple[str, int]]) -> list[dict[str, Any]]:
     return [{"category": category, "count": count} for category, count in counts]
 
 
-def durations(figures: Figures) -> dict[str, Any]:
-    """Of the calls, in milliseconds; null while there are none."""
+def times(taken: Times) -> dict[str, Any]:
+    """In milliseconds; null while nothing was measured."""
     return {
-        "measured": figures.measured,
-        "average": figures.average_duration,
-        "p50": figures.duration(0.50),
-        "p95": figures.duration(0.95),
-        "p99": figures.duration(0.99),
+        "measured": taken.measured,
+        "average": taken.average,
+        "p50": taken.at_most(0.50),
+        "p95": taken.at_most(0.95),
+        "p99": taken.at_most(0.99),
     }
 
 

@@ -49,7 +49,7 @@ def visualization(batch: Batch) -> dict[str, Any]:
             "pending": batch.total - batch.finished,
             "cancelled": batch.cancelled,
             "successRate": _share(batch.succeeded, tried(batch)),
-            "averageDuration": figures.average_duration,
+            "averageDuration": figures.durations.average,
         },
         "errorDistribution": [
             {
@@ -65,10 +65,10 @@ def visualization(batch: Batch) -> dict[str, Any]:
             for name, count in figures.qualities()
         ],
         "performanceMetrics": {
-            "averageDuration": figures.average_duration,
-            "p50Duration": figures.duration(0.50),
-            "p95Duration": figures.duration(0.95),
-            "p99Duration": figures.duration(0.99),
+            "averageDuration": figures.durations.average,
+            "p50Duration": figures.durations.at_most(0.50),
+            "p95Duration": figures.durations.at_most(0.95),
+            "p99Duration": figures.durations.at_most(0.99),
         },
         "timeline": [
             {
@@ -94,8 +94,8 @@ def results_shape(batch: Batch, results: list[dict[str, Any]]) -> dict[str, Any]
             "cancelled": batch.cancelled,
             "qualityScore": figures.average_quality,
             "performanceMetrics": {
-                "averageDuration": figures.average_duration,
-                "totalDuration": figures.total_duration,
+                "averageDuration": figures.durations.average,
+                "totalDuration": figures.durations.total,
                 "requestsPerMinute": round(tried(batch) / minutes, 2) if minutes > 0 else 0.0,
             },
         },

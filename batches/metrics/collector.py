@@ -93,19 +93,23 @@ def _totals(processes: list[Process]) -> Iterator[Metric]:
     waited = CounterMetricFamily(
         f"{PREFIX}_limit_wait_seconds", "How long items waited for limits.", labels=["provider", "process"]
     )
+    queued = CounterMetricFamily(
+        f"{PREFIX}_queue_wait_seconds", "How long items waited for their turn.", labels=["provider", "process"]
+    )
     groups = CounterMetricFamily(f"{PREFIX}_recorder_groups", "Group commits.", labels=["process"])
     items = CounterMetricFamily(f"{PREFIX}_recorder_items", "Outcomes in them.", labels=["process"])
     rescued = CounterMetricFamily(f"{PREFIX}_leases_rescued", "Leases whose worker was lost.", labels=["process"])
     for process in processes:
         tally = process.figures.get("tally", {})
-        for provider, milliseconds in tally.get("waited_ms", {}).items():
-            waited.add_metric([provider or NO_PROVIDER, process.boot_id], milliseconds / 1000)
+        for family, name in ((waited, "waited_ms"), (queued, "queued_ms")):
+            for provider, milliseconds in tally.get(name, {}).items():
+                family.add_metric([provider or NO_PROVIDER, process.boot_id], milliseconds / 1000)
         for family, name in ((groups, "groups"), (items, "items")):
             if name in tally:
                 family.add_metric([process.boot_id], tally[name])
         if "rescued" in process.figures:
             rescued.add_metric([process.boot_id], process.figures["rescued"])
-    yield from (waited, groups, items, rescued)
+    yield from (waited, queued, groups, items, rescued)
 
 
 def _gauge(name: str, words: str, *labels: str) -> GaugeMetricFamily:

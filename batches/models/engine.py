@@ -125,7 +125,8 @@ class BatchHistogram(models.Model):
     these, the ones that run again or proved to have succeeded), ``used:<unit>`` (what providers bill: segments, tokens)
     and ``simulated:<unit>`` (the same, of the sandbox), ``spent`` and ``spent:simulated`` (what that cost at the prices
     of the moment, in :data:`providers.prices.PARTS`; ``spent:finishing``: that of calls of no item, once more), and
-    ``unpriced`` (calls that used what has no price). ``waited_sum``: milliseconds that calls waited for limits.
+    ``unpriced`` (calls that used what has no price). ``queued`` and ``waited`` (each time an item waited for
+    its turn, and for limits; buckets as of ``duration``), ``queued_sum`` and ``waited_sum`` (milliseconds of these).
     ``delivery:<delivery>``: messages that finally arrived or not. Counts only grow: nobody has to find a row again.
     """
 

@@ -18,9 +18,9 @@ from batches.figures import QUALITY_RANGES, Figures
 from batches.live.frames import PHOTO_OPERATION
 from batches.models import Batch
 from batches.pages.charts import Chart, Quantity, shapes, throughput
+from batches.pages.phases import Phase, phases
 from batches.running.record_statements import QUALITY_BUCKETS
 from batches.states import BatchStatus, Channel
-from batches.templatetags.humane import milliseconds
 from batches.visibility import sees_every_error
 from providers.prices import SEGMENTS
 
@@ -34,6 +34,8 @@ STARS = 5
 class Panels:
     """What the page shows of a batch beside its counters. ``recent``: items per second over about the last minute."""
 
+    throughput: Chart | None
+    phases: list[Phase]
     charts: list[Chart]
     cost: Cost | None
     tokens: dict[str, int] | None
@@ -49,36 +51,18 @@ def panels(batch: Batch, user: AbstractBaseUser | AnonymousUser, now: datetime) 
     running = batch.status == BatchStatus.RUNNING
     units = figures.used + figures.simulated
     drawn = [
-        throughput(finished, now if running else None),
-        _call_times(figures),
         _errors(batch, figures, user),
         _stars(figures) if batch.operation == PHOTO_OPERATION else _qualities(figures),
     ]
     return Panels(
+        throughput=throughput(finished, now if running else None),
+        phases=phases(figures),
         charts=[chart for chart in drawn if chart is not None],
         cost=cost_of(batch.provider, figures.costs, succeeded=batch.succeeded),
         tokens=tokens_shape(units) if batch.channel == Channel.AI and units else None,
         segments=units[SEGMENTS] if batch.channel == Channel.SMS and units[SEGMENTS] else None,
         delivery=delivery(batch, figures) if batch.channel == Channel.SMS else None,
         recent=recent_rate(finished, batch.started_at, now) if running else None,
-    )
-
-
-def _call_times(figures: Figures) -> Chart | None:
-    if not figures.measured:
-        return None
-    shares = [("Half of the calls", 0.50), ("90 of 100", 0.90), ("95 of 100", 0.95), ("99 of 100", 0.99)]
-    times = [(label, figures.duration(share) or 0.0, "provider") for label, share in shares]
-    if figures.waited:
-        times.append(("Waiting for limits, on average", figures.waited / max(1, figures.calls), "wait"))
-    quantities = [Quantity(label, number, milliseconds(number), name) for label, number, name in times]
-    return Chart(
-        id="call-times",
-        title="Time of a call",
-        summary="How long the provider took at most for so many of the calls, and how long calls waited for limits.",
-        shapes=shapes(quantities),
-        heads=("Calls", "Took at most"),
-        notes=[f"{figures.measured:,} calls measured, {milliseconds(figures.average_duration)} on average"],
     )
 
 

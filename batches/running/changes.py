@@ -42,7 +42,7 @@ class Change:
     breaker opens, see :mod:`batches.running.account_health`. ``used``: what was billed, by unit;
     ``simulated``: by the sandbox, so nobody pays it. ``cost``: of what was used, at the prices of this moment; None
     where nothing was, or has no price. ``waited_ms``: for limits, until the call left or, where it did not, until it
-    may be tried again.
+    may be tried again. ``queued_ms``: from when the item was due until a worker began with it; None where none did.
     """
 
     item_id: int
@@ -66,6 +66,7 @@ class Change:
     simulated: bool = False
     cost: Decimal | None = None
     waited_ms: int = 0
+    queued_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +90,12 @@ def change_of(
     duration_seconds: float = 0.0,
     elapsed_seconds: float = 0.0,
     waited_seconds: float = 0.0,
+    queued_seconds: float | None = None,
     used: Mapping[str, int] | None = None,
 ) -> Change:
-    """What to write. ``elapsed_seconds``: from the item's first attempt until now; ``waited_seconds``: for limits."""
+    """What to write. ``elapsed_seconds``: from the item's first attempt until now; ``waited_seconds``: for limits;
+    ``queued_seconds``: until a worker began with it.
+    """
     billed = countable(used) if used else {}
     common: dict[str, Any] = {
         "item_id": held.item.id,
@@ -104,6 +108,7 @@ def change_of(
         "simulated": held.simulated,
         "cost": cost_at(held.provider, billed),
         "waited_ms": round(waited_seconds * 1000),
+        "queued_ms": None if queued_seconds is None else max(0, round(queued_seconds * 1000)),
     }
     if isinstance(outcome, Snooze):
         if not math.isfinite(outcome.delay_seconds):

@@ -16,7 +16,10 @@ LEASE_SECONDS = 20
 
 @dataclass(frozen=True, slots=True)
 class LeasedItem:
-    """What a worker needs to know of an item to run it. ``elapsed_seconds``: since its first attempt."""
+    """What a worker needs to know of an item to run it. ``elapsed_seconds``: since its first attempt.
+
+    ``queued_seconds``: from when it was due in its started batch until its lease was accepted.
+    """
 
     id: int
     key: str
@@ -24,6 +27,7 @@ class LeasedItem:
     attempts: int
     failures: int
     elapsed_seconds: float
+    queued_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,8 @@ _ACCEPT = f"""
            item.id, item.key, item.input, item.attempts, item.failures,
            -- What became fast has a retry window of its own: at a provider's batch API an item may wait for a day.
            CASE WHEN item.first_attempt_at IS NULL THEN 0
-                ELSE EXTRACT(EPOCH FROM now() - GREATEST(item.first_attempt_at, batch.fast_since)) END::float8
+                ELSE EXTRACT(EPOCH FROM now() - GREATEST(item.first_attempt_at, batch.fast_since)) END::float8,
+           EXTRACT(EPOCH FROM now() - GREATEST(item.due_at, batch.started_at))::float8
       FROM accepted JOIN batches_item AS item ON item.lease_id = accepted.id
       LEFT JOIN batches_batch AS batch ON batch.id = accepted.batch_id
      ORDER BY item.id

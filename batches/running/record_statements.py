@@ -289,8 +289,10 @@ def write_histograms(
         counted[batch_id, f"healed:{category}", day] += number
     for change in settled:
         _count_used(counted, change, day)
+        _count_waits(counted, change)
     for change in applied:
         _count_used(counted, change, day)
+        _count_waits(counted, change)
         if change.attempts:
             counted[change.batch_id, "calls", day] += change.attempts
         if change.fault:
@@ -329,8 +331,16 @@ def _count_used(counted: Counter[tuple[int, str, int]], change: Change, day: int
         counted[change.batch_id, measure_of_cost(change.simulated), day] += int(change.cost * PARTS)
     elif change.used:
         counted[change.batch_id, "unpriced", day] += 1
+
+
+def _count_waits(counted: Counter[tuple[int, str, int]], change: Change) -> None:
+    """Each time an item waited, for its turn and for limits: also where no call came of it."""
     if change.waited_ms:
         counted[change.batch_id, "waited_sum", 0] += change.waited_ms
+        counted[change.batch_id, "waited", duration_bucket(change.waited_ms)] += 1
+    if change.queued_ms is not None:
+        counted[change.batch_id, "queued_sum", 0] += change.queued_ms
+        counted[change.batch_id, "queued", duration_bucket(change.queued_ms)] += 1
 
 
 def add_to_histograms(cursor: CursorWrapper, counted: Counter[tuple[int, str, int]]) -> None:

@@ -214,7 +214,8 @@ class Runner:
         granted = len(reservation.slots)
         for index, item in enumerate(waiting[granted:]):
             delay = reservation.next_wait_seconds + index * reservation.spacing_seconds
-            self._record(change_of(until_near(delay), self._held(held, context, item)))
+            looked = item.queued_seconds + (time.monotonic() - held.accepted_at)
+            self._record(change_of(until_near(delay), self._held(held, context, item), queued_seconds=looked))
         del waiting[granted:]
         return list(slots_of(reservation))
 
@@ -246,6 +247,7 @@ class Runner:
             "duration_seconds": ended - call.began if call.began is not None else 0.0,
             "elapsed_seconds": item.elapsed_seconds + (ended - ran),
             "waited_seconds": call.waited_seconds,
+            "queued_seconds": item.queued_seconds + (ran - held.accepted_at),
             "used": call.used,
         }
         try:

@@ -17,13 +17,14 @@ NO_CALL = "snoozed"
 
 
 class Tally:
-    """Counts by provider: outcomes with the category of their fault, durations, waits for limits; and group commits."""
+    """Counts by provider: outcomes with their fault's category, durations, waits for turns and limits; groups."""
 
     def __init__(self) -> None:
         self._outcomes: Counter[tuple[str, str, str]] = Counter()
         self._durations: Counter[tuple[str, int]] = Counter()
         self._duration_ms: Counter[str] = Counter()
         self._waited_ms: Counter[str] = Counter()
+        self._queued_ms: Counter[str] = Counter()
         self._groups = self._items = 0
         self._calls: Counter[str] = Counter()
         self._asked_at = time.monotonic()
@@ -41,6 +42,8 @@ class Tally:
                 self._duration_ms[change.provider] += change.duration_ms
             if change.waited_ms:
                 self._waited_ms[change.provider] += change.waited_ms
+            if change.queued_ms:
+                self._queued_ms[change.provider] += change.queued_ms
 
     def calls_per_second(self) -> dict[str, float]:
         """Of each provider, since this was last asked."""
@@ -57,6 +60,7 @@ class Tally:
             "durations": [[*key, number] for key, number in self._durations.items()],
             "duration_ms": dict(self._duration_ms),
             "waited_ms": dict(self._waited_ms),
+            "queued_ms": dict(self._queued_ms),
             "groups": self._groups,
             "items": self._items,
         }

@@ -39,16 +39,16 @@ class HeldLease:
     """A lease this process has. ``valid_until`` (monotonic) is a little before the database's expiry.
 
     ``remaining``: items that are not recorded yet. ``running``: those of them that have no outcome yet, either;
-    ``moved_at``: when one had. ``calls_anyway``: also a provider whose breaker is open.
+    ``moved_at``: when one had. ``accepted_at``: monotonic. ``calls_anyway``: also a provider whose breaker is open.
     """
 
-    __slots__ = ("batch_id", "calls_anyway", "id", "moved_at", "remaining", "running", "valid_until")
+    __slots__ = ("accepted_at", "batch_id", "calls_anyway", "id", "moved_at", "remaining", "running", "valid_until")
 
     def __init__(self, lease_id: int, batch_id: int, size: int, accepted_at: float) -> None:
         self.id = lease_id
         self.batch_id = batch_id
         self.remaining = self.running = size
-        self.moved_at = accepted_at
+        self.accepted_at = self.moved_at = accepted_at
         self.calls_anyway = False
         self.valid_until = accepted_at + leases.LEASE_SECONDS - LEASE_MARGIN_SECONDS
 

@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from batches.api.analytics import durations, recent_rate, timeline
+from batches.api.analytics import recent_rate, timeline, times
 from batches.figures import Figures
 from batches.histogram import duration_bucket
 from batches.models import Batch, BatchHistogram
@@ -87,7 +87,9 @@ def test_staff_do(submit: Submit, staff: User) -> None:
 def test_a_batch_without_any_figure(client: Client, submit: Submit) -> None:
     shown = figures(client, submit(auto_start=False))
     assert shown["messagesPerSecond"] == {"overall": 0.0, "recent": 0.0}
-    assert shown["durations"] == {"measured": 0, "average": None, "p50": None, "p95": None, "p99": None}
+    nothing = {"measured": 0, "average": None, "p50": None, "p95": None, "p99": None}
+    assert shown["durations"] == nothing
+    assert shown["waits"] == {"queue": nothing, "limits": nothing}
     assert (shown["errors"], shown["failures"], shown["timeline"]) == ([], [], [])
 
 
@@ -114,4 +116,4 @@ def test_the_timeline_is_the_last_hour_in_order() -> None:
 
 def test_durations_of_one_call() -> None:
     figures = Figures({"duration": {0: 1}, "duration_sum": {0: 1}})
-    assert durations(figures) == {"measured": 1, "average": 1.0, "p50": 1.0, "p95": 1.0, "p99": 1.0}
+    assert times(figures.durations) == {"measured": 1, "average": 1.0, "p50": 1.0, "p95": 1.0, "p99": 1.0}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
@@ -11,7 +12,7 @@ from pytest_django import Settings
 
 from batches.dispatching import rescue
 from batches.figures import Figures
-from batches.models import Item
+from batches.models import Batch, Item
 from batches.operations import Attempt
 from batches.outcomes import Fault, Outcome, Rejected, Retry, Snooze, Succeeded
 from batches.running.changes import change_of
@@ -159,3 +160,34 @@ def test_calls_wait_for_their_slots(engine: Engine, settings: Settings) -> None:
     # Slots lie 50 ms apart: the last of five calls waits for four of them.
     assert 450 <= Figures.of(batch).waited <= 5_000
     assert Figures.of(free).waited == 0
+
+
+def test_waiting_for_a_turn_counts_from_when_it_was_due(engine: Engine) -> None:
+    batch = new_batch(3)
+    begun = timezone.now() - timedelta(seconds=40)
+    Batch.objects.filter(pk=batch.pk).update(started_at=begun)
+    Item.objects.filter(batch=batch).update(due_at=begun - timedelta(hours=1))
+    finish(engine, batch)
+    waits = Figures.of(batch).queued
+    assert waits.measured == 3
+    # Nothing counts before the batch was started.
+    assert 40_000 <= (waits.average or 0) <= 70_000
+    assert 40_000 / 1.02 <= (waits.at_most(0.99) or 0) <= 70_000 * 1.02
+
+
+def test_who_waited_for_no_limit_waited_no_time() -> None:
+    batch = new_batch(4)
+    lease = accepted(batch)
+    waited = [
+        change(lease, item, queued_ms=5, waited_ms=wait) for item, wait in zip(lease.items, (0, 0, 0, 900), strict=True)
+    ]
+    write(waited)
+    limited = Figures.of(batch).limited
+    assert (limited.measured, limited.average) == (4, 225.0)
+    assert (limited.at_most(0.5), limited.at_most(0.75)) == (0.0, 0.0)
+    assert limited.at_most(0.99) == pytest.approx(900, rel=0.02)
+
+
+def test_what_no_worker_began_with_waited_for_nothing_known() -> None:
+    assert change_of(Snooze(), held()).queued_ms is None
+    assert change_of(Snooze(), held(), queued_seconds=-0.1).queued_ms == 0

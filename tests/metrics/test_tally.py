@@ -15,7 +15,9 @@ from providers.base import ErrorCategory
 LIMITED = Fault(ErrorCategory.RATE_LIMIT, "http_429", "Too many.")
 
 
-def change(status: str, *, fault: Fault | None = None, waited_ms: int = 0, ms: int | None = None) -> Change:
+def change(
+    status: str, *, fault: Fault | None = None, waited_ms: int = 0, queued_ms: int = 0, ms: int | None = None
+) -> Change:
     return Change(
         item_id=1,
         batch_id=1,
@@ -27,12 +29,13 @@ def change(status: str, *, fault: Fault | None = None, waited_ms: int = 0, ms: i
         duration_ms=ms,
         fault=fault,
         waited_ms=waited_ms,
+        queued_ms=queued_ms,
     )
 
 
 def test_outcomes_durations_and_waits_are_counted_by_provider() -> None:
     tally = Tally()
-    tally.add([change(ItemStatus.SUCCEEDED, ms=40), change(ItemStatus.SUCCEEDED, ms=700)])
+    tally.add([change(ItemStatus.SUCCEEDED, ms=40), change(ItemStatus.SUCCEEDED, ms=700, queued_ms=300)])
     tally.add([change(ItemStatus.PENDING, fault=LIMITED, ms=10, waited_ms=2_000), change(ItemStatus.PENDING)])
     figures = json.loads(json.dumps(tally.as_figures()))
     assert sorted(figures["outcomes"]) == [
@@ -43,6 +46,7 @@ def test_outcomes_durations_and_waits_are_counted_by_provider() -> None:
     assert sorted(figures["durations"]) == [["openai-gpt-5", 0, 2], ["openai-gpt-5", class_of(700), 1]]
     assert figures["duration_ms"] == {"openai-gpt-5": 750}
     assert figures["waited_ms"] == {"openai-gpt-5": 2_000}
+    assert figures["queued_ms"] == {"openai-gpt-5": 300}
     assert (figures["groups"], figures["items"]) == (2, 4)
 
 

@@ -71,7 +71,8 @@ def test_it_says_what_processes_told_and_what_the_ledger_holds(client: Client) -
     Lease.objects.create(batch=batch, lane="ai.high", channel="ai", size=2, remaining=2, expires_at=timezone.now())
     ProviderAccount.objects.create(alias="openai-gpt-5", closed_until=timezone.now() + timedelta(seconds=60))
     tally = Tally()
-    tally.add([change(ItemStatus.SUCCEEDED, ms=700), change(ItemStatus.PENDING, fault=LIMITED, ms=10, waited_ms=500)])
+    tally.add([change(ItemStatus.SUCCEEDED, ms=700, queued_ms=250)])
+    tally.add([change(ItemStatus.PENDING, fault=LIMITED, ms=10, waited_ms=500)])
     figures = {"tally": tally.as_figures(), "memory_mb": 120, "unrecorded": 4}
     Worker.objects.create(boot_id="w", role="worker", hostname="h", process_id=1, in_flight=7, figures=figures)
     Worker.objects.create(boot_id="d", role="dispatcher", hostname="h", process_id=2, figures={"rescued": 5})
@@ -95,7 +96,8 @@ def test_it_says_what_processes_told_and_what_the_ledger_holds(client: Client) -
     assert value(values, "call_seconds_bucket", le="1.0", **outcome) == 2
     assert value(values, "call_seconds_sum", **outcome) == pytest.approx(0.71)
     assert value(values, "limit_wait_seconds_total", **outcome) == 0.5
-    assert value(values, "recorder_groups_total", process="w") == 1
+    assert value(values, "queue_wait_seconds_total", **outcome) == 0.25
+    assert value(values, "recorder_groups_total", process="w") == 2
     assert value(values, "recorder_items_total", process="w") == 2
     assert value(values, "leases_rescued_total", process="d") == 5
     assert value(values, "process_up", process="gone", role="worker") is None

@@ -9,9 +9,12 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
+from batches.figures import Figures
+from batches.histogram import duration_bucket
 from batches.models import BatchHistogram
 from batches.pages.charts import Quantity, shapes, throughput
 from batches.pages.panels import panels
+from batches.pages.phases import phases
 from tests.live.conftest import make_batch
 
 SLOT = 177_000_000
@@ -78,3 +81,29 @@ def test_every_drawing_is_said_in_words(browser: Client, alice: User) -> None:
     assert 'aria-label="Items finished per second, in steps of 10 seconds; at most 2 a second."' in page
     assert '<table class="figures">' in page
     assert f"/batches/{batch.public_id}?category=server#items" in page
+
+
+def test_a_calls_time_is_split_into_three() -> None:
+    figures = Figures(
+        {
+            "calls": {20_000: 10},
+            "queued": {duration_bucket(5_000): 10},
+            "queued_sum": {0: 50_000},
+            "waited": {duration_bucket(40_000): 1},
+            "waited_sum": {0: 40_000},
+            "duration": {duration_bucket(1_000): 10},
+            "duration_sum": {0: 10_000},
+        }
+    )
+    turn, limits, provider = phases(figures)
+    assert (turn.average, limits.average, provider.average) == (5_000, 4_000, 1_000)
+    assert [(phase.start, phase.width) for phase in (turn, limits, provider)] == [(0, 50), (50, 40), (90, 10)]
+    assert limits.at_most == [0.0, pytest.approx(40_000, rel=0.02), pytest.approx(40_000, rel=0.02)]
+
+
+def test_what_ran_before_waits_were_counted_one_by_one_shows_what_is_known() -> None:
+    old = Figures({"calls": {20_000: 2}, "waited_sum": {0: 500}, "duration": {9: 2}, "duration_sum": {0: 500}})
+    turn, limits, provider = phases(old)
+    assert (turn.at_most, limits.at_most) == ([None] * 3, [None] * 3)
+    assert (turn.average, limits.average, provider.average) == (None, 250, 250)
+    assert phases(Figures({})) == []

@@ -120,19 +120,21 @@ COST = {
     "currency": "USD",
     "pricesAsOf": Maybe("2026-11-21"),
 }
+TIMES = {
+    "measured": 45,
+    "average": Maybe(180.2),
+    "p50": Maybe(170.1),
+    "p95": Maybe(260.0),
+    "p99": Maybe(300.5),
+}
 ANALYTICS = {
     "batchId": BATCH_ID,
     "status": "processing",
     "totals": COUNTS,
     "successRate": 0.9556,
     "messagesPerSecond": {"overall": 4.9, "recent": 5.0},
-    "durations": {
-        "measured": 45,
-        "average": Maybe(180.2),
-        "p50": Maybe(170.1),
-        "p95": Maybe(260.0),
-        "p99": Maybe(300.5),
-    },
+    "durations": TIMES,
+    "waits": {"queue": TIMES, "limits": TIMES},
     "errors": [{"category": "rate_limit", "count": 3}],
     "failures": [{"category": "invalid_request", "count": 2}],
     "rateLimit": {
