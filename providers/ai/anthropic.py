@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from providers.ai.batches.anthropic import AnthropicBatches
-from providers.ai.chat import Ending, Reading, place
+from providers.ai.chat import Ending, Reading, place, tokens
 from providers.base import ChatRequest, ErrorCategory, Image, Limits
-from providers.http import Ceilings, Verdict, ceilings, refined
+from providers.http import Ceilings, Verdict, ceilings, code_among, refined
 
 DEFAULT_VERSION = "2023-06-01"
 MOST_OUTPUT_TOKENS = 4096
 """Asked for when the request names no number: the provider demands one."""
 BILLING_CODES = frozenset({"billing_error", "enforced_spend_limit_reached"})
+INPUT_COUNTS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 ENDINGS = {
     "max_tokens": Ending.CUT,
     "model_context_window_exceeded": Ending.CUT,
@@ -65,14 +66,13 @@ class Anthropic(AnthropicBatches):
         return ceilings.of_anthropic(headers)
 
     def read(self, answer: Any) -> Reading:
-        usage = answer.get("usage") or {}
-        cached = (usage.get("cache_creation_input_tokens") or 0) + (usage.get("cache_read_input_tokens") or 0)
+        usage = answer.get("usage")
         return Reading(
             text="".join(part["text"] for part in answer["content"] if part["type"] == "text"),
             ending=ENDINGS.get(answer["stop_reason"], Ending.COMPLETE),
             model=answer.get("model"),
-            input_tokens=(usage.get("input_tokens") or 0) + cached,
-            output_tokens=usage.get("output_tokens"),
+            input_tokens=tokens(usage, *INPUT_COUNTS),
+            output_tokens=tokens(usage, "output_tokens"),
         )
 
     def refine(self, status: int, body: Any, verdict: Verdict) -> Verdict:
@@ -80,8 +80,9 @@ class Anthropic(AnthropicBatches):
         if not isinstance(error, dict):
             return verdict
         details = error.get("details")
-        code = (details.get("error_code") if isinstance(details, dict) else None) or error.get("type")
-        if code in BILLING_CODES or error.get("type") in BILLING_CODES:
+        kind = code_among(error.get("type"))
+        code = code_among(details.get("error_code") if isinstance(details, dict) else None, kind)
+        if code in BILLING_CODES or kind in BILLING_CODES:
             return refined(verdict, code, category=ErrorCategory.BUDGET, permanent=True)
         return refined(verdict, code)
 

@@ -18,6 +18,10 @@ from providers.http import Ceilings, FileClient, HttpClient, Response, Told, Ver
 # Stands in for a photo while the rest is encoded: to escape a photo's base64 costs five times the rest of the call.
 PLACE = secrets.token_hex(16)
 
+MOST_TOKENS = 1_000_000_000
+"""Of an answer that can be meant: an odd number must not become a bill."""
+LONGEST_MODEL_NAME = 200
+
 
 class Ending(Enum):
     """Why a model stopped."""
@@ -33,9 +37,9 @@ class Reading:
 
     text: Any
     ending: Ending
-    model: str | None
-    input_tokens: Any
-    output_tokens: Any
+    model: Any
+    input_tokens: int
+    output_tokens: int
 
 
 class ChatAdapter(ABC):
@@ -104,9 +108,9 @@ class ChatAdapter(ABC):
             reading = self.read(response.parsed)
             answer = ChatAnswer(
                 text=reading.text or "",
-                model=reading.model or self.model,
-                input_tokens=int(reading.input_tokens or 0),
-                output_tokens=int(reading.output_tokens or 0),
+                model=self._name_of(reading.model),
+                input_tokens=reading.input_tokens,
+                output_tokens=reading.output_tokens,
                 finish_reason=reading.ending.value,
                 request_id=response.request_id,
             )
@@ -116,6 +120,10 @@ class ChatAdapter(ABC):
             error.billed = answer
             raise error
         return answer
+
+    def _name_of(self, model: Any) -> str:
+        usable = isinstance(model, str) and 0 < len(model) <= LONGEST_MODEL_NAME
+        return str(model) if usable else self.model
 
     def _of_no_use(self, reading: Reading, answer: ChatAnswer, response: Response) -> ProviderError | None:
         if reading.ending is Ending.REFUSED:
@@ -136,6 +144,19 @@ class ChatAdapter(ABC):
             status=response.status,
             request_id=response.request_id,
         )
+
+
+def tokens(usage: Any, *names: str) -> int:
+    """The sum of these counts. What is no count is none: an answer is not asked for again for the sake of its bill."""
+    counts = (_count(usage.get(name)) for name in names) if isinstance(usage, dict) else ()
+    return min(sum(counts), MOST_TOKENS)
+
+
+def _count(value: Any) -> int:
+    try:
+        return max(0, int(value or 0))
+    except (TypeError, ValueError):
+        return 0
 
 
 def place(number: int) -> str:

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 from urllib.parse import quote, urlsplit
 
 from providers.ai.batches.gemini import GeminiBatches
-from providers.ai.chat import Ending, Reading, place
+from providers.ai.chat import Ending, Reading, place, tokens
 from providers.base import ChatRequest, Image
-from providers.http import Ceilings, Verdict, ceilings, refined
+from providers.http import Ceilings, Verdict, ceilings, refined, wait_of
 
 COMPLETE = frozenset({"STOP", "FINISH_REASON_UNSPECIFIED"})
 REFUSED = frozenset(
@@ -51,15 +51,14 @@ class Gemini(GeminiBatches):
         return ceilings.of_nobody(headers)
 
     def read(self, answer: Any) -> Reading:
-        usage = answer.get("usageMetadata") or {}
-        thoughts = usage.get("thoughtsTokenCount") or 0
+        usage = answer.get("usageMetadata")
         text, ending = _spoken(answer)
         return Reading(
             text=text,
             ending=ending,
             model=answer.get("modelVersion"),
-            input_tokens=usage.get("promptTokenCount"),
-            output_tokens=(usage.get("candidatesTokenCount") or 0) + thoughts,
+            input_tokens=tokens(usage, "promptTokenCount"),
+            output_tokens=tokens(usage, "candidatesTokenCount", "thoughtsTokenCount"),
         )
 
     def refine(self, status: int, body: Any, verdict: Verdict) -> Verdict:
@@ -90,13 +89,8 @@ def _asked_to_wait(details: Any) -> float | None:
     """Seconds of a RetryInfo such as ``{"retryDelay": "34s"}``: there is no Retry-After header."""
     for detail in details if isinstance(details, list) else ():
         delay = detail.get("retryDelay") if isinstance(detail, dict) else None
-        if isinstance(delay, str) and delay.endswith("s"):
-            try:
-                seconds = float(delay[:-1])
-            except ValueError:
-                continue
-            if 0 <= seconds < float("inf"):
-                return seconds
+        if isinstance(delay, str) and delay.endswith("s") and (seconds := wait_of(delay[:-1])) is not None:
+            return seconds
     return None
 
 

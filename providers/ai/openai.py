@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from providers.ai.batches.openai import OpenAIBatches
-from providers.ai.chat import Ending, Reading, place
+from providers.ai.chat import Ending, Reading, place, tokens
 from providers.base import ChatRequest, ErrorCategory, Image
-from providers.http import Verdict, refined
+from providers.http import Verdict, code_among, refined
 
 # No money, however the status reads: waiting does not help.
 BILLING_CODES = frozenset(
@@ -52,15 +52,15 @@ class OpenAI(OpenAIBatches):
         return body
 
     def read(self, answer: Any) -> Reading:
-        choice, usage = answer["choices"][0], answer.get("usage") or {}
+        choice, usage = answer["choices"][0], answer.get("usage")
         message = choice["message"]
         ending = ENDINGS.get(choice["finish_reason"], Ending.COMPLETE)
         return Reading(
             text=message.get("content"),
             ending=Ending.REFUSED if message.get("refusal") else ending,
             model=answer.get("model"),
-            input_tokens=usage.get("prompt_tokens"),
-            output_tokens=usage.get("completion_tokens"),
+            input_tokens=tokens(usage, "prompt_tokens"),
+            output_tokens=tokens(usage, "completion_tokens"),
         )
 
     def refine(self, status: int, body: Any, verdict: Verdict) -> Verdict:
@@ -77,7 +77,7 @@ def refined_by_code(status: int, body: Any, verdict: Verdict) -> Verdict:
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict):
         return verdict
-    code = error.get("code") or error.get("type")
+    code = code_among(error.get("code"), error.get("type"))
     if code in BILLING_CODES:
         return refined(verdict, code, category=ErrorCategory.BUDGET, permanent=True)
     if code in CONTENT_CODES:

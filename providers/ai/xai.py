@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from providers.ai.batches.xai import XAIBatches
+from providers.ai.chat import Reading, tokens
 from providers.ai.openai import OpenAI
 from providers.base import ErrorCategory
 from providers.http import Verdict, refined
@@ -14,6 +16,12 @@ NO_MONEY = ("credit", "spending limit")
 
 class XAI(XAIBatches, OpenAI):
     """Chat with vision and structured output, one at a time or in batches."""
+
+    def read(self, answer: Any) -> Reading:
+        """Thoughts are billed as output, but may be missing in ``completion_tokens``: the total has them."""
+        reading, usage = super().read(answer), answer.get("usage")
+        thought = tokens(usage, "total_tokens") - reading.input_tokens
+        return replace(reading, output_tokens=max(reading.output_tokens, thought))
 
     def refine(self, status: int, body: Any, verdict: Verdict) -> Verdict:
         """Errors are flat, ``{"code", "error"}``, or OpenAI's; a 429 for want of money only its words tell."""

@@ -10,7 +10,7 @@ from providers.http.bodies import FileBody, form_with_file
 from providers.http.ceilings import Ceilings, Told
 from providers.http.client import HttpClient
 from providers.http.files import FileClient
-from providers.http.verdicts import Verdict, classify, refined, retry_after
+from providers.http.verdicts import Verdict, classify, code_among, refined, retry_after, wait_of
 
 __all__ = [
     "Ceilings",
@@ -21,8 +21,10 @@ __all__ = [
     "Told",
     "Verdict",
     "classify",
+    "code_among",
     "form_with_file",
     "read_json",
     "refined",
     "retry_after",
+    "wait_of",
 ]

@@ -39,6 +39,8 @@ CATEGORIES = {
     504: ErrorCategory.TIMEOUT,
 }
 TRANSIENT = frozenset({408, 409, 425, 429})
+LONGEST_WAIT_SECONDS = 31 * 86_400.0
+"""Nobody means to be left alone for longer: what asks for more is odd, and asks for nothing."""
 # A provider that sends one of these may have begun to work on the request.
 AMBIGUOUS = frozenset({408, 409, 425})
 
@@ -65,17 +67,29 @@ def refined(verdict: Verdict, code: Any, **changes: Any) -> Verdict:
     return replace(verdict, **changes)
 
 
+def code_among(*candidates: Any) -> str | int:
+    """The first that can be a provider's code at all; empty where none can."""
+    codes = (each for each in candidates if isinstance(each, str | int) and not isinstance(each, bool) and each)
+    return next(codes, "")
+
+
+def wait_of(text: str, unit: float = 1.0) -> float | None:
+    """Seconds that a number asks us to wait, ``unit`` of which make one; None for what nobody can mean."""
+    try:
+        seconds = float(text) / unit
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds <= LONGEST_WAIT_SECONDS else None
+
+
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Seconds that the answer asks us to wait: ``retry-after-ms``, or ``retry-after`` in seconds or as a date."""
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        try:
-            seconds = float(headers[name]) / unit
-        except (KeyError, ValueError):
-            continue
-        if 0 <= seconds < float("inf"):
+        if (seconds := wait_of(headers.get(name, ""), unit)) is not None:
             return seconds
     try:
         date = parsedate_to_datetime(headers["retry-after"])
-    except (KeyError, ValueError, TypeError, IndexError):
+        seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
+    except (KeyError, ValueError, TypeError, IndexError, OverflowError):
         return None
-    return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now)
+    return max(0.0, seconds) if seconds <= LONGEST_WAIT_SECONDS else None

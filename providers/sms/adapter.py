@@ -9,8 +9,8 @@ from typing import Any, ClassVar, NamedTuple
 from urllib.parse import urlencode
 
 from providers.base import ErrorCategory, Limits, SentMessage, TextMessage
-from providers.http import FileClient, HttpClient, Verdict
-from providers.sms.callbacks import Callback, DeliveryState, Inbound, Receipt, SentBefore
+from providers.http import FileClient, HttpClient, Response, Verdict
+from providers.sms.callbacks import Callback, DeliveryState, Inbound, Receipt, SentBefore, reference_of
 
 
 class DeliveryFault(NamedTuple):
@@ -75,6 +75,13 @@ class SmsAdapter(ABC):
     @abstractmethod
     def send(self, message: TextMessage) -> SentMessage:
         """Make the call. Raises :class:`ProviderError`."""
+
+    def reference_in(self, response: Response, value: Any) -> str:
+        """The provider's id of a message that it took. Raises :class:`ProviderError` where it is none: whether the
+        message was taken is then in doubt."""
+        if reference := reference_of(value):
+            return reference
+        raise self._http.invalid_response(response, "a body that is no message")
 
     def refine(self, status: int, body: Any, verdict: Verdict) -> Verdict:
         """What the provider's own error code adds to what the status says."""

@@ -24,6 +24,12 @@ _CODE = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _NUMBER = re.compile(r"\+?[1-9][0-9]{5,14}")
 
 
+def reference_of(value: Any) -> str:
+    """A provider's id of a message, fit to be found again by its receipts; empty for what is none."""
+    usable = isinstance(value, str | int) and not isinstance(value, bool) and _REFERENCE.fullmatch(str(value))
+    return str(value) if usable else ""
+
+
 class Malformed(Exception):
     """A callback that is none, though its signature may be right."""
 
@@ -99,7 +105,7 @@ class Receipt:
     @classmethod
     def read(cls, *, provider_reference: str, status: str, reference: str, error_code: str) -> Receipt:
         """Keep what has the form of what it should be. Raises :class:`Malformed` where nothing is left to tell."""
-        if not _REFERENCE.fullmatch(provider_reference):
+        if not reference_of(provider_reference):
             raise Malformed("It names no message.")
         if not _WORD.fullmatch(status.lower()):
             raise Malformed("It has no status.")

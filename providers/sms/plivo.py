@@ -49,13 +49,11 @@ class Plivo(SmsAdapter):
             headers={"X-Client-Reference": message.reference},
             timeout_seconds=message.timeout_seconds,
         )
-        try:
-            (reference,) = response.parsed["message_uuid"]
-            return SentMessage(
-                provider_reference=str(reference), status="queued", segments=segments(message.body).number
-            )
-        except (AttributeError, KeyError, TypeError, ValueError):
-            raise self._http.invalid_response(response, "a body that is no message") from None
+        uuids = response.parsed.get("message_uuid") if isinstance(response.parsed, dict) else None
+        # One recipient, one id; some answers hold it bare.
+        uuid = uuids[0] if isinstance(uuids, list) and len(uuids) == 1 else uuids
+        reference = self.reference_in(response, uuid)
+        return SentMessage(provider_reference=reference, status="queued", segments=segments(message.body).number)
 
     def is_genuine(self, callback: Callback) -> bool:
         """By either of its signatures: which of them it puts on messages is not written down."""

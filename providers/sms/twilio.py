@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -13,6 +14,7 @@ from providers.base import ErrorCategory, SentMessage, TextMessage
 from providers.http import Verdict, refined
 from providers.sms.adapter import DeliveryFault, SmsAdapter
 from providers.sms.callbacks import Callback, DeliveryState, Inbound, Receipt, SentBefore
+from providers.sms.segments import segments
 from providers.sms.signatures import is_same, twilio_signature, with_and_without_port
 
 # Twilio's own codes, in our words: its messages repeat the number.
@@ -74,6 +76,9 @@ DELIVERY_FAULTS = {
     "21610": DeliveryFault(ErrorCategory.CONTENT, "the recipient has opted out"),
 }
 FOUND_AT_MOST = 100
+MOST_SEGMENTS = 255
+"""The parts of one text are counted in one byte."""
+STATE = re.compile(r"[a-z_]{1,32}")
 # A signature of the account's auth token is SHA-1; of a shared key of its own the header names the digest.
 DIGESTS = {"HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}
 
@@ -108,14 +113,13 @@ class Twilio(SmsAdapter):
             headers={"X-Client-Reference": message.reference},
             timeout_seconds=message.timeout_seconds,
         )
-        try:
-            return SentMessage(
-                provider_reference=str(response.parsed["sid"]),
-                status=str(response.parsed["status"]),
-                segments=max(1, int(response.parsed.get("num_segments") or 1)),
-            )
-        except (AttributeError, KeyError, TypeError, ValueError):
-            raise self._http.invalid_response(response, "a body that is no message") from None
+        answer = response.parsed if isinstance(response.parsed, dict) else {}
+        status = answer.get("status")
+        return SentMessage(
+            provider_reference=self.reference_in(response, answer.get("sid")),
+            status=status if isinstance(status, str) and STATE.fullmatch(status) else "accepted",
+            segments=_segments_told(answer.get("num_segments")) or segments(message.body).number,
+        )
 
     finds: ClassVar[bool] = True
 
@@ -190,3 +194,12 @@ class Twilio(SmsAdapter):
     def read_inbound(self, callback: Callback) -> Inbound:
         """``OptOutType`` says what Twilio's own opt-out took a word for, in whatever language."""
         return Inbound.read(sender=callback.text("From"), text=callback.text("OptOutType", "Body"))
+
+
+def _segments_told(number: Any) -> int:
+    """What Twilio bills; 0 where it does not say yet (a messaging service counts later), or says what none can have."""
+    try:
+        told = int(number)
+    except (TypeError, ValueError, OverflowError):
+        return 0
+    return told if 0 < told <= MOST_SEGMENTS else 0

@@ -84,10 +84,8 @@ class Vonage(SmsAdapter):
         response = self._http.post(
             "/v1/messages", orjson.dumps(body), headers={}, timeout_seconds=message.timeout_seconds
         )
-        try:
-            reference = str(response.parsed["message_uuid"])
-        except (AttributeError, KeyError, TypeError):
-            raise self._http.invalid_response(response, "a body that is no message") from None
+        answer = response.parsed if isinstance(response.parsed, dict) else {}
+        reference = self.reference_in(response, answer.get("message_uuid"))
         return SentMessage(provider_reference=reference, status="submitted", segments=segments(message.body).number)
 
     def refine(self, status: int, body: Any, verdict: Verdict) -> Verdict:

@@ -229,3 +229,20 @@ def test_cached_tokens_are_paid_for_as_well(raw_server: RawServer) -> None:
     body["usage"] = {"input_tokens": 3, "cache_creation_input_tokens": 4, "cache_read_input_tokens": 5}
     answer = answered(Anthropic, raw_server, 200, body)
     assert (answer.text, answer.input_tokens, answer.request_id) == ("Four", 12, "req-7")
+
+
+@pytest.mark.parametrize(
+    ("told", "billed"),
+    [
+        ({"completion_tokens": 5, "completion_tokens_details": {"reasoning_tokens": 7}, "total_tokens": 22}, 12),
+        ({"completion_tokens": 12, "completion_tokens_details": {"reasoning_tokens": 7}, "total_tokens": 22}, 12),
+        ({"completion_tokens": 12}, 12),
+        ({"completion_tokens": 12, "total_tokens": "odd"}, 12),
+    ],
+)
+def test_groks_thoughts_are_paid_for_wherever_they_are_counted(
+    told: dict[str, Any], billed: int, raw_server: RawServer
+) -> None:
+    body = openai({"content": "Four"}) | {"usage": {"prompt_tokens": 10, **told}}
+    answer = answered(XAI, raw_server, 200, body)
+    assert (answer.input_tokens, answer.output_tokens) == (10, billed)
