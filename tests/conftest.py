@@ -115,6 +115,8 @@ start_servers()
 import django  # noqa: E402
 
 django.setup()
+# A password costs half a second to hash, on purpose; hundreds of tests have somebody with one.
+settings.PASSWORD_HASHERS = ["tests.quick_passwords.QuickHasher", *settings.PASSWORD_HASHERS]
 
 
 FAULTS = Path(__file__).resolve().parent / "faults"

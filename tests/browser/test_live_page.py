@@ -113,7 +113,7 @@ def test_a_phone_scrolls_in_one_direction_only(visit: Any, alice: User, width: i
     there.page.goto(there.site + "/login")
     assert there.overflow() == 0
     there.look(f"login-{width}")
-    there.sign_in("/login")
+    there.sign_in_by_form("/login")
     expect(there.page.get_by_role("link", name=batch.name)).to_be_visible()
     assert there.overflow() == 0
     there.look(f"list-{width}")

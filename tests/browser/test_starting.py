@@ -55,7 +55,7 @@ def watch_to_its_end(page: Page) -> None:
 
 def test_from_sign_in_to_a_finished_campaign(visit: Any, alice: User, sandbox: SandboxServer) -> None:
     there = visit()
-    there.sign_in()
+    there.sign_in_by_form()
     page = there.page
     page.get_by_role("link", name="New batch").first.click()
     page.get_by_role("link", name="Text messages").click()
