@@ -19,6 +19,7 @@ from typing import Any
 from django.db import Error, InterfaceError, OperationalError, connection, transaction
 
 from batches.dispatching.settle import STATUS_BY_ITEMS
+from batches.logs.fields import bind
 from batches.models import Batch
 from batches.notifications import notify_settled
 from batches.operations import CannotFinish, get_operation
@@ -89,6 +90,7 @@ def finish_batch(batch_id: int) -> None:
     if not _change(_CLAIM, claim, batch_id):
         return
     batch = Batch.objects.get(pk=batch_id)
+    bind(batch=batch.public_id)
     if batch.finish_attempts >= MOST_ATTEMPTS:  # it ended its workers
         _end(batch_id, claim, None, GAVE_UP)
         return

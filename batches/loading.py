@@ -130,7 +130,8 @@ def _load_next(batch_id: int, fetching: Exception | None = None) -> int | None:
                 raise fetching
             return _load(batch) if batch.source_cursor is None else _load_page(batch)
         except (OSError, FileMissing, InvalidInput, SourceFailed) as error:
-            logger.error("Batch %s: its source cannot be read any more: %s", batch.public_id, type(error).__name__)
+            words = "Batch %s: its source cannot be read any more: %s"
+            logger.error(words, batch.public_id, type(error).__name__, extra={"batch": batch.public_id})
             _fail(batch)
             return 0
 

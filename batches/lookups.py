@@ -47,7 +47,7 @@ def look_up_doubts(seconds: float) -> int:
         try:
             settled += _look_up(item, provider)
         except ProviderError as error:
-            logger.warning("%s was not asked about messages in doubt: %s", alias, error.message)
+            logger.warning("%s was not asked about messages in doubt: %s", alias, error.code)
             silent.add(alias)
     return settled
 

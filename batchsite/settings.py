@@ -31,6 +31,7 @@ if not SECRET_KEY:
 ALLOWED_HOSTS = environment.names("ALLOWED_HOSTS", "" if PRODUCTION else "*")
 CSRF_TRUSTED_ORIGINS = environment.names("CSRF_TRUSTED_ORIGINS")
 PUBLIC_URL = environment.text("PUBLIC_URL")
+PROCESS_NAME = environment.text("PROCESS_NAME", "batchsite")
 DATA_DIR = Path(environment.text("BATCHSITE_DATA", str(BASE_DIR / ".data")))
 
 # --- Django ---------------------------------------------------------------------------------------
@@ -55,6 +56,7 @@ INSTALLED_APPS = [
     "records",
 ]
 MIDDLEWARE = [
+    "batches.logs.requests.RequestLog",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "batches.pages.policy.OwnContentOnly",
@@ -134,7 +136,7 @@ DATABASES["default"].setdefault("OPTIONS", {}).update(
             "max_idle": 300,
         },
         "connect_timeout": 5,
-        "application_name": environment.text("PROCESS_NAME", "batchsite"),
+        "application_name": PROCESS_NAME,
         # A frozen peer is noticed within seconds instead of the kernel's two hours.
         "keepalives_idle": 10,
         "keepalives_interval": 5,
@@ -193,17 +195,31 @@ SPECTACULAR_SETTINGS = {
 
 # --- Logs: named events with ids, never a message text, a number, a key or a query string -----------
 
+LOG_FORMAT = environment.text("LOG_FORMAT", "json" if PRODUCTION else "text")
+if LOG_FORMAT not in {"json", "text"}:
+    raise ImproperlyConfigured("LOG_FORMAT must be json or text.")
+LOGGING_CONFIG = "batches.logs.configuring.configure"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "text": {"()": "batches.logs.lines.TextLines"},
+        "json": {"()": "batches.logs.lines.JsonLines"},
+    },
+    "filters": {"discreet": {"()": "batches.logs.libraries.DiscreetLibraries"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["discreet"]}},
     "root": {"handlers": ["console"], "level": environment.text("LOG_LEVEL", "INFO")},
     "loggers": {
         # A line per message would be thousands a minute; what failed is still said.
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
-        "django.server": {"level": "WARNING"},
+        # Our own line says how a request ended; what failed in it is still said.
+        "django.request": {"level": "ERROR"},
+        # Named here, a library's logger loses handlers of its own.
+        **{name: {"handlers": [], "propagate": True} for name in ("django", "django.server", "uvicorn")},
+        "uvicorn.access": {"level": "WARNING"},
+        # They tell the addresses that are called, in which numbers may stand.
+        **{name: {"level": "WARNING"} for name in ("urllib3", "httpx", "httpcore")},
     },
 }
 

@@ -17,6 +17,7 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from batches.logs.requests import view_of
 from batches.problems import Conflict, InvalidInput, Problem
 
 logger = logging.getLogger(__name__)
@@ -119,8 +120,7 @@ def _log(exception: Exception, context: Mapping[str, Any]) -> None:
     """Where it happened, without the exception's message: that may quote the input."""
     request = context.get("request")
     frames = "".join(traceback.format_tb(exception.__traceback__))
-    method, path = getattr(request, "method", "?"), getattr(request, "path", "?")
-    logger.error("%s in %s %s\n%s", type(exception).__name__, method, path, frames)
+    logger.error("%s in %s\n%s", type(exception).__name__, view_of(request), frames)
 
 
 def _is_api(request: HttpRequest) -> bool:

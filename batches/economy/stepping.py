@@ -15,6 +15,7 @@ from batches.economy.collecting import collect
 from batches.economy.polling import look
 from batches.economy.submitting import search, submit
 from batches.economy.waits import after_failures
+from batches.logs.fields import bind
 from batches.models import Batch
 from batches.running import context
 from batches.running.context import BatchContext, Misconfigured
@@ -49,6 +50,7 @@ def advance(row_id: int, stopping: Callable[[], bool] = never) -> None:
     try:
         with claimed(row_id, stopping) as work:
             if work is not None:
+                bind(batch=work.row.batch.public_id, lease=work.row.lease_id, provider=work.row.provider)
                 _advance(work)
     finally:
         _room.release()

@@ -49,6 +49,8 @@ class BatchContext:
     read_at: float
     waits: bool = True
     known_version: int = 0
+    public_id: str = ""
+    """By which the log knows it."""
     counts_tokens: bool = False
 
     @property
@@ -113,6 +115,7 @@ def read(batch_id: int, alias: str = "") -> BatchContext:
         read_at=time.monotonic(),
         waits=batch.when_unavailable != WhenUnavailable.FAIL,
         known_version=version,
+        public_id=batch.public_id,
         counts_tokens=any(limit.tokens_per_second is not None for limit in limits),
     )
 

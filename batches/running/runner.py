@@ -24,6 +24,7 @@ from gevent.pool import Pool
 
 from batches.backoff import RetryPolicy
 from batches.limits import USUAL_TOKENS, reserve, settle
+from batches.logs.fields import bind
 from batches.operations import Attempt
 from batches.outcomes import Fault, Outcome, Rejected, Retry, Snooze, Unknown, outcome_of_error
 from batches.running import attempt_log, leases
@@ -118,6 +119,7 @@ class Runner:
 
     def run_lease(self, lease_id: int) -> None:
         """Accept a lease and start its items; returns when the last of them has started."""
+        bind(lease=lease_id)
         if self.stopping.is_set():
             return  # not accepted: it expires within seconds and is dispatched again
         accepted_at = time.monotonic()
@@ -222,6 +224,7 @@ class Runner:
     def _run_item(self, held: HeldLease, context: BatchContext, item: LeasedItem, slot: Slot | None) -> None:
         call = Call()
         ran = time.monotonic()
+        _bind_log(held, context, item, call)
         outcome: Outcome
         try:
             outcome = self._call(held, context, item, slot, call)
@@ -370,6 +373,17 @@ class Runner:
         return Held(
             item, held.batch_id, held.id, provider.alias, provider.idempotent, context.policy, provider.uses_sandbox
         )
+
+
+def _bind_log(held: HeldLease, context: BatchContext, item: LeasedItem, call: Call) -> None:
+    """What is logged from here on in this greenlet is about this attempt."""
+    bind(
+        batch=context.public_id,
+        item=item.id,
+        lease=held.id,
+        provider=context.provider.alias,
+        attempt=call.attempt_id,
+    )
 
 
 def _stranger(held: HeldLease, item: LeasedItem) -> Held:
