@@ -75,7 +75,12 @@ class OwnerThrottle(WindowThrottle):
 
     def identity(self, request: Request) -> str:
         """The user."""
-        return f"user:{request.user.pk}"
+        return self.of_user(request.user.pk)
+
+    @staticmethod
+    def of_user(user_id: int | None) -> str:
+        """The identity of a user."""
+        return f"user:{user_id}"
 
 
 class KeyThrottle(WindowThrottle):
@@ -122,6 +127,12 @@ _door = Door()
 def seconds_to_wait(name: str, limit: int, seconds: float) -> float:
     """Count an event unless ``limit`` were admitted in the last ``seconds``; returns what :class:`Door` says."""
     return _door.seconds_to_wait(name, limit, seconds)
+
+
+def seconds_until_create(owner_id: int) -> float:
+    """Count a batch that is created by a page, together with those by the API; returns what :class:`Door` says."""
+    throttle = CreationThrottle()
+    return seconds_to_wait(f"{throttle.name}:{throttle.of_user(owner_id)}", throttle.limit(), throttle.seconds)
 
 
 @functools.cache

@@ -16,6 +16,7 @@ from batches import services
 from batches.cloning import clone
 from batches.models import Batch
 from batches.pages.access import own_batch
+from batches.pages.create.submitting import TooManyBatches, count_create
 from batches.problems import Conflict, InvalidInput
 from batches.steering import read_changes, read_positions
 
@@ -30,6 +31,7 @@ def batch_verb(request: HttpRequest, public_id: str, verb: str) -> HttpResponse:
     act = _VERBS.get(verb)
     try:
         if verb == "clone":
+            count_create(batch.owner_id)
             draft = clone(batch)
             messages.success(request, "This is a copy. Look through it, change what you like, and start it.")
             return redirect("batch-detail", public_id=draft.public_id)
@@ -37,8 +39,8 @@ def batch_verb(request: HttpRequest, public_id: str, verb: str) -> HttpResponse:
             messages.error(request, "There is no such action.")
         else:
             messages.success(request, act(batch, int(request.user.pk or 0), request))
-    except Conflict as conflict:
-        messages.error(request, str(conflict))
+    except (Conflict, TooManyBatches) as refusal:
+        messages.error(request, str(refusal))
     except InvalidInput as refused:
         for problem in refused.problems:
             messages.error(request, f"{_LABELS.get(problem.path, problem.path)}: {problem.message}")

@@ -109,7 +109,14 @@ def test_all_rows_refused_is_no_campaign(person: Client, told: Told) -> None:
         ({"schedule": "soon"}, "schedule", "ISO 8601"),
         ({"max_cost": "cheap"}, "max_cost", "Must be a number"),
         ({"name": "x" * 300}, "name", "at most 200"),
-        ({"quiet_start": "21:00"}, "quiet_start", "Must"),
+        ({"quiet_start": "21:00"}, "quiet_end", "Must be a time of day"),
+        ({"quiet_end": "21:00"}, "quiet_start", "Must be a time of day"),
+        ({"max_cost": "1,000"}, "max_cost", "Must be a number"),
+        ({"rate": "many"}, "rate", "Must be a number"),
+        ({"concurrency": "0"}, "concurrency", "Must be between"),
+        ({"when_unavailable": "pray"}, "when_unavailable", "Must be one of"),
+        ({"when_unavailable": "switch", "fallbacks": "openai-gpt-5"}, "fallbacks", "No sms provider"),
+        ({"provider": "twilio", "validity": "86400"}, "validity", "twilio takes 1 to 36000 seconds"),
     ],
 )
 def test_each_problem_is_beside_its_field_and_what_was_typed_is_kept(
@@ -240,3 +247,52 @@ def test_of_very_many_the_first_are_looked_at_while_somebody_types(person: Clien
     assert Batch.objects.get().total == 2_500
     page = page_of(post(person, "/new/messages/preview", **fields))
     assert "not there any more" in page
+
+
+def test_how_it_runs_is_said_by_the_form(person: Client) -> None:
+    how = {"rate": "600", "concurrency": "20", "validity": "3600", "max_cost": "12,50", "by_hand": "1"}
+    post(person, text="Ready.", pasted=LIST, when_unavailable="switch", fallbacks=["vonage", "", "plivo"], **how)
+    batch = Batch.objects.get()
+    assert (batch.rate_limit, batch.concurrency, str(batch.max_cost)) == (600.0, 20, "12.5000000000")
+    assert (batch.when_unavailable, batch.fallbacks) == ("switch", ["vonage", "plivo"])
+    assert batch.parameters["validityPeriod"] == 3600
+    assert batch.status == "pending"
+
+
+def test_fallbacks_are_of_no_account_where_nobody_switches(person: Client) -> None:
+    post(person, text="Ready.", pasted=LIST, when_unavailable="wait", fallbacks=["vonage"])
+    batch = Batch.objects.get()
+    assert (batch.when_unavailable, batch.fallbacks) == ("wait", [])
+
+
+def test_what_is_rarely_needed_shows_where_somebody_used_it(person: Client) -> None:
+    options = re.compile(r"<details[^>]*>\s*<summary>More options")
+    closed = options.search(page_of(person.get("/new/messages")))
+    used = options.search(page_of(post(person, action="check", text="Ready.", pasted=LIST, rate="9")))
+    assert closed and " open" not in closed[0]
+    assert used and " open" in used[0]
+
+
+def test_forms_count_with_the_creates_of_the_api(person: Client, ada: User, settings: Any) -> None:
+    settings.BATCH_CREATES_PER_MINUTE = 2
+    body = {"text": "Ready.", "recipients": [{"phoneNumber": "+15005550009"}]}
+    assert person.post("/api/batch", body, content_type="application/json").status_code == 202
+    assert post(person, text="Ready.", pasted=LIST).status_code == 302
+    again = page_of(post(person, text="Ready again.", pasted=LIST, token="t2", rate="9"))
+    assert re.search(r"Press the button again in \d+ seconds\. What you typed is kept", again)
+    assert "Ready again.</textarea>" in again
+    assert "Send 2 messages" in again
+    assert post(person, text="Ready.", pasted=LIST).status_code == 302  # pressed twice: that batch is there
+    assert Batch.objects.count() == 2
+    assert person.post("/api/batch", body, content_type="application/json").status_code == 429
+    page = page_of(person.post("/new/operations/export", {"token": "t3", "action": "start", "priority": "normal"}))
+    assert "as many batches as are allowed within a minute" in page
+    copied = person.post(f"/batches/{Batch.objects.first().public_id}/clone", follow=True)
+    assert "as many batches as are allowed within a minute" in copied.content.decode()
+    assert Batch.objects.count() == 2
+
+
+def test_a_budget_that_may_not_do_is_said(person: Client) -> None:
+    page = page_of(post(person, "/new/messages/preview", text="Ready.", pasted=LIST, max_cost="0.001"))
+    assert "It may cost more than you allow" in page
+    assert "more than you allow" not in page_of(post(person, "/new/messages/preview", text="Hi", pasted=LIST))

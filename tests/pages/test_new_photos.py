@@ -98,7 +98,10 @@ def test_photos_that_cannot_go_are_told_and_left_out_where_that_is_wanted(person
 @pytest.mark.parametrize(
     ("fields", "name", "words"),
     [
-        ({"shoot": " "}, "shoot", "Is required"),
+        ({"shoot": " "}, "shoot", "Say what they belong to"),
+        ({"mode": "economy", "deadline": "2020-01-01T10:00"}, "deadline", "Must be in the future"),
+        ({"mode": "economy", "economy_retries": "never"}, "economy_retries", "Must be one of"),
+        ({"system_prompt": "x" * 20_001}, "system_prompt", "at most"),
         ({"urls": ""}, "urls", "empty"),
         ({"prompt": "x" * 20_001}, "prompt", "at most"),
         ({"provider": "nobody"}, "provider", "No chat provider"),
@@ -143,3 +146,44 @@ def test_without_a_token_nothing_starts(ada: User) -> None:
     strict.force_login(ada)
     assert post(strict, urls=URLS).status_code == 403
     assert post(strict, "/preview", urls=URLS).status_code == 403
+
+
+def test_one_photo_is_taken_out_and_the_estimate_follows(person: Client) -> None:
+    photos = [SimpleUploadedFile(f"DSC_{n}.jpg", jpeg(), "image/jpeg") for n in range(2)]
+    page = page_of(post(person, action="check", photos=photos, urls=URLS))
+    assert "Rate 4 photos" in page
+    first, second = StoredFile.objects.order_by("id")
+    assert f'name="take_out" value="{first.public_id}"' in page
+    kept = {"uploaded": f"{first.public_id}\n{second.public_id}", "urls": URLS, "action": ""}
+    page = page_of(post(person, take_out=first.public_id, **kept))
+    assert "Rate 3 photos" in page
+    assert f"/new/thumbnails/{first.public_id}" not in page
+    page = page_of(post(person, take_out="line:3:https://example.com/b/one.jpg", **kept))
+    assert "Rate 3 photos" in page
+    assert "https://example.com/a/one.jpg" in page
+    assert "https://example.com/b/one.jpg" not in page
+    page = page_of(post(person, take_out="line:1:https://example.com/b/one.jpg", **kept))
+    assert "https://example.com/b/one.jpg" not in page
+    for nothing in ("line:x:y", "line:99999999999:z", "line:", "nonsense"):
+        assert "Rate 4 photos" in page_of(post(person, take_out=nothing, **kept))
+    assert Batch.objects.count() == 0
+
+
+def test_more_of_many_photos_are_shown_where_that_is_wanted(person: Client) -> None:
+    urls = "\n".join(f"https://example.com/{number}.jpg" for number in range(200))
+    page = page_of(post(person, "/preview", urls=urls))
+    assert (page.count('name="take_out"'), "+176" in page) == (24, True)
+    page = page_of(post(person, "/preview", urls=urls, show="96"))
+    assert (page.count('name="take_out"'), "+104" in page) == (96, True)
+    assert page_of(post(person, "/preview", urls=urls, show="-1")).count('name="take_out"') == 24
+
+
+def test_economy_mode_has_a_deadline_and_its_own_retries(person: Client) -> None:
+    economy = {"deadline": "2029-07-01T10:00", "economy_retries": "fast"}
+    post(person, urls=URLS, mode="economy", zone="Europe/Berlin", **economy)
+    batch = Batch.objects.get()
+    assert (batch.mode, batch.economy_retries) == ("economy", "fast")
+    assert batch.deadline_at is not None
+    assert batch.deadline_at.isoformat() == "2029-07-01T08:00:00+00:00"
+    post(person, urls=URLS, mode="fast", token="t2", **economy)
+    assert Batch.objects.latest("id").deadline_at is None

@@ -57,6 +57,7 @@ class Entry:
             lines=self.lines,
             is_code=self.is_code,
             is_wide=self.kind in {"area", "files"},
+            is_rare=self.is_rare,
         )
 
 

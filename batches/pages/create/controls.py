@@ -6,11 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.http import QueryDict
+
 from batches.operations.payload import is_storable
 from batches.problems import Problem
 
 MISSING = frozenset({"required", "empty"})
 """Codes of problems with what was not typed yet: nobody is scolded for these while they type."""
+MOST_RANKS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +24,30 @@ class Choice:
     label: str
 
 
+WHAT, WHICH, HOW = "what", "which", "how"
+"""The parts of a form: what is done, on which records, and how it runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A field is asked for, and counts, only while another field holds one of these values."""
+
+    control: str
+    values: frozenset[str]
+
+    @property
+    def among(self) -> str:
+        """As the page's script reads them."""
+        return " ".join(sorted(self.values))
+
+
 @dataclass(slots=True)
 class Control:
-    """A field as its template draws it. ``kind``: text, area, number, moment, time, choice, tick, ticks or files."""
+    """A field as its template draws it.
+
+    ``kind``: text, area, number, moment, time, choice, tick, ticks (any of the choices), ranks (some of them, the best
+    first) or files. ``is_rare``: it stands under "More options".
+    """
 
     name: str
     label: str
@@ -36,6 +60,9 @@ class Control:
     lines: int = 3
     is_code: bool = False
     is_wide: bool = False
+    is_rare: bool = False
+    part: str = WHAT
+    when: Condition | None = None
     value: str = ""
     problem: str = ""
 
@@ -48,6 +75,32 @@ class Control:
     def chosen(self) -> list[str]:
         """Of several boxes the ticked ones."""
         return self.value.split("\n")
+
+    @property
+    def ranks(self) -> list[str]:
+        """Of several lists, each of which names the next best, what they say; at most three are asked for."""
+        return [*filter(None, self.chosen), *[""] * MOST_RANKS][: min(MOST_RANKS, len(self.choices))]
+
+    @property
+    def is_touched(self) -> bool:
+        """Whether somebody should see it, also among rare ones."""
+        return bool(self.problem) or self.value != self.default
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The controls of a part of a form, without and with those that few people need."""
+
+    usual: Sequence[Control]
+    rare: Sequence[Control]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the rare ones show."""
+        return any(control.is_touched for control in self.rare)
+
+    def __bool__(self) -> bool:
+        return bool(self.usual or self.rare)
 
 
 @dataclass(slots=True)
@@ -62,7 +115,7 @@ class Form:
         """``typed`` is what was sent; None for an empty form, which shows its defaults."""
         form = cls({control.name: control for control in controls})
         for control in form:
-            control.value = control.default if typed is None else text_of(typed.get(control.name, ""))
+            control.value = control.default if typed is None else text_of(_said(typed, control.name))
         return form
 
     def __iter__(self) -> Iterator[Control]:
@@ -70,6 +123,37 @@ class Form:
 
     def __getitem__(self, name: str) -> Control:
         return self.controls[name]
+
+    @property
+    def what(self) -> Part:
+        """What is done."""
+        return self._part(WHAT)
+
+    @property
+    def which(self) -> Part:
+        """On which records."""
+        return self._part(WHICH)
+
+    @property
+    def how(self) -> Part:
+        """How it runs."""
+        return self._part(HOW)
+
+    def _part(self, name: str) -> Part:
+        own = [control for control in self if control.part == name]
+        return Part([each for each in own if not each.is_rare], [each for each in own if each.is_rare])
+
+    def is_asked(self, control: Control) -> bool:
+        """Whether it counts: whether what it depends on holds, which has to count itself."""
+        if control.when is None:
+            return True
+        other = self.controls.get(control.when.control)
+        return other is not None and other.value in control.when.values and self.is_asked(other)
+
+    def answer(self, name: str) -> str:
+        """What was said in a field, without the space around it; empty where it does not count or is not there."""
+        control = self.controls.get(name)
+        return control.value.strip() if control is not None and self.is_asked(control) else ""
 
     @property
     def has_problems(self) -> bool:
@@ -93,11 +177,18 @@ class Form:
             if typing and problem.code in MISSING:
                 continue
             path = problem.path.removeprefix("options.")
-            name = fields.get(path) or fields.get(path.partition(".")[0], "")
-            message = problem.message
-            if name and path != path.partition(".")[0]:
-                message = f"{path.partition('.')[2]}: {message}"
-            self.say(name, message if name else f"{path}: {message}".removeprefix(": "))
+            first, _, rest = path.partition(".")
+            if own := fields.get(path):
+                self.say(own, problem.message)
+            elif name := fields.get(first):
+                self.say(name, f"{rest}: {problem.message}" if rest else problem.message)
+            else:
+                self.say("", f"{path}: {problem.message}".removeprefix(": "))
+
+
+def _said(typed: Mapping[str, str], name: str) -> str:
+    """Of several boxes of one name each on a line of its own."""
+    return "\n".join(typed.getlist(name)) if isinstance(typed, QueryDict) else typed.get(name, "")
 
 
 def text_of(value: str) -> str:

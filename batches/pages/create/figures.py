@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 
 from batches.estimating.estimate import Estimate, InMode
 from batches.templatetags.humane import duration, money
 
 DECIDED_BY = {
-    "rate_limit": "as fast as the limits of the provider allow",
+    "rate_limit": "as fast as its limits allow",
     "concurrency": "by how many calls may run at once",
     "capacity": "by how many calls the workers can make at once",
     "calls": "all calls at once",
@@ -20,14 +19,17 @@ DECIDED_BY = {
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Cost and time of an estimate as people read them; empty where nothing is known."""
+    """Cost and time of an estimate as people read them; empty where nothing is known.
+
+    ``over_budget``: the budget may not pay for all of it.
+    """
 
     cost: str
     time: str
     decided_by: str
     simulated: bool
     other_mode: str = ""
-    warnings: Sequence[str] = field(default_factory=list)
+    over_budget: bool = False
 
 
 def figures_of(found: Estimate) -> Figures:
@@ -43,7 +45,7 @@ def figures_of(found: Estimate) -> Figures:
         decided_by=DECIDED_BY.get(chosen.duration.decided_by, ""),
         simulated=bool(found.new.provider) and found.provider.uses_sandbox,
         other_mode=other,
-        warnings=found.new.warnings,
+        over_budget=found.is_within_budget is False,
     )
 
 

@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from django.conf import settings
-from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
-from batches.estimating.estimate import Estimate, estimate
-from batches.files import TABLE_TYPES
-from batches.models import StoredFile
+from batches.accounts import known_provider
 from batches.operations.messages.sms import LONGEST_TEMPLATE, build_sms_batch
 from batches.pages.access import fragment
-from batches.pages.create.common_controls import FIELDS, common_body, common_controls, provider_control
-from batches.pages.create.controls import Control, Form, text_of
-from batches.pages.create.figures import Figures, figures_of
+from batches.pages.create.common_controls import FIELDS, common_body, common_controls, provider_controls
+from batches.pages.create.controls import HOW, Choice, Condition, Control, text_of
+from batches.pages.create.list_drafts import ListDraft, form_answer, form_page
 from batches.pages.create.recipients import RecipientTable, beginning_of_table, pasted_table, uploaded_table
-from batches.pages.create.refusals import Refusal, Refusals
-from batches.pages.create.submitting import new_token, submit_once
-from batches.pages.create.uploads import forget_upload, keep_uploads, own_upload
-from batches.problems import InvalidInput, Problem
+from batches.pages.create.refusals import Refusal
+from batches.pages.create.submitting import Build
+from batches.pages.create.uploads import forget_upload
+from batches.problems import Problem
 from batches.tables.rows import UnreadableTable
 from batches.templating import TemplateError, parse
+from providers.registry import provider_aliases
+from providers.sms.adapter import SmsAdapter
 from providers.sms.segments import segments
 
 SHOWN_MESSAGES = 3
-PLACE = "/new/messages"
-_FIELDS = {**FIELDS, "text": "text", "recipients": "pasted", "quietHours": "quiet_start", "rateLimit": "rate"}
+VALIDITY = {
+    "900": "15 minutes",
+    "3600": "An hour",
+    "10800": "3 hours",
+    "36000": "10 hours",
+    "86400": "A day",
+    "259200": "3 days",
+}
+"""Seconds after which a message that could not be delivered is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,33 +52,132 @@ class Rendered:
 
 
 @dataclass(slots=True)
-class Campaign:
-    """The form as it was sent, and what is known of the campaign that it would be."""
+class Campaign(ListDraft):
+    """A text message to many."""
 
-    form: Form
-    token: str
-    zone: str
-    file: StoredFile | None = None
     with_plus: bool = False
-    leaves_out: bool = False
     table: RecipientTable | None = None
-    found: Estimate | None = None
-    rendered: Sequence[Rendered] = ()
-    refused: Refusals = field(default_factory=Refusals)
-    not_looked_at: int = 0
-    body: dict[str, Any] = field(default_factory=dict)
+
+    name: ClassVar[str] = "new-messages"
+    title: ClassVar[str] = "New text messages"
+    list_name: ClassVar[str] = "recipients"
+    list_control: ClassVar[str] = "pasted"
+    fields: ClassVar[Mapping[str, str]] = {
+        **FIELDS,
+        "text": "text",
+        "recipients": "pasted",
+        "quietHours": "quiet_start",
+        "quietHours.start": "quiet_start",
+        "quietHours.end": "quiet_end",
+        "validityPeriod": "validity",
+    }
+    pieces: ClassVar[Sequence[str]] = (
+        "pages/create/columns.html",
+        "pages/create/chips.html",
+        "pages/create/chosen_file.html",
+    )
+    build: ClassVar[Build] = staticmethod(build_sms_batch)
+    nothing_started: ClassVar[str] = "Nothing was sent yet: see what is marked below."
+    some_refused: ClassVar[str] = "Some rows cannot be sent to: mend them, or leave them out."
+
+    @classmethod
+    def controls(cls) -> list[Control]:
+        """Recipients, message, and how it is sent."""
+        return [
+            Control(
+                "text",
+                "Message",
+                "area",
+                longest=LONGEST_TEMPLATE,
+                lines=5,
+                is_wide=True,
+                placeholder="Hi {{name}}, your photos are ready.",
+                hint="Two braces hold what differs: {{name}} becomes what the column “name” says.",
+            ),
+            Control(
+                "pasted",
+                "Recipients",
+                "area",
+                lines=7,
+                is_wide=True,
+                is_code=True,
+                placeholder="phone,name\n+15005550010,Ada\n+15005550012,Grace",
+                hint="Numbers, one a line, or a table whose first line names the columns. Numbers begin with + and the"
+                " country code.",
+            ),
+            *provider_controls("sms", settings.DEFAULT_SMS_PROVIDER),
+            *common_controls(),
+            Control(
+                "quiet_start",
+                "Quiet from",
+                "time",
+                hint="Nobody is texted in these hours, by the clock where the recipient is.",
+                part=HOW,
+            ),
+            Control("quiet_end", "Quiet until", "time", part=HOW),
+            _validity_control(),
+        ]
+
+    def read_list(self, request: HttpRequest, owner_id: int) -> None:
+        """The table that was pasted or uploaded, and which of its columns holds the numbers."""
+        self.with_plus = "with_plus" in request.POST
+        self.take_file(request, owner_id, "upload")
+        try:
+            self.table = self._table(owner_id)
+        except UnreadableTable as reason:
+            self.form.say(self.list_control, str(reason))
+        if self.table is not None:
+            self.table.choose(text_of(request.POST.get("number_column", "")))
+            self.refused.found = [Refusal(str(row), message, order=row) for row, message in self.table.broken]
+            self.refused.count = len(self.table.broken)
+
+    def _table(self, owner_id: int) -> RecipientTable | None:
+        if self.file is not None:
+            read = beginning_of_table if self.is_live else uploaded_table
+            return read(owner_id, self.file.public_id)
+        if not self.form["pasted"].value.strip():
+            return None
+        table = pasted_table(self.form["pasted"].value)
+        if self.is_live:
+            table.keep_beginning()
+        return table
+
+    def as_body(self) -> dict[str, Any]:
+        """The body of ``POST /api/batch``."""
+        text = self.form["text"].value
+        body = {**common_body(self.form, self.zone), "text": text}
+        body["recipients"] = self.table.recipients(_names_in(text), with_plus=self.with_plus) if self.table else []
+        start, end = self.form.answer("quiet_start"), self.form.answer("quiet_end")
+        if start or end:
+            body["quietHours"] = {"start": start, "end": end}
+        if seconds := self.form.answer("validity"):
+            body["validityPeriod"] = int(seconds) if seconds in VALIDITY else seconds
+        return body
+
+    def refusal(self, problem: Problem) -> Refusal | None:
+        """By the row's number and column."""
+        place = self.table.place(problem.path) if self.table else None
+        return None if place is None else Refusal(str(place[0]), problem.message, place[1], place[0])
+
+    def was_started(self, owner_id: int) -> None:
+        """The list has done its service."""
+        if self.file is not None:
+            forget_upload(owner_id, self.file.public_id)
 
     @property
-    def figures(self) -> Figures | None:
-        """What it costs and how long it takes."""
-        return figures_of(self.found) if self.found else None
+    def all_refused(self) -> str:
+        """Each row is told beside the start button."""
+        return "No row can be sent to."
 
     @property
-    def warnings(self) -> list[str]:
-        """What is odd but allowed, by rows."""
-        said = list(self.found.new.warnings) if self.found else []
-        table = self.table
-        return [*(table.warnings if table else ()), *(table.in_rows(each) if table else each for each in said)]
+    def is_whole(self) -> bool:
+        """Rows that cannot be read stand against all of it."""
+        return not self.form.has_problems and not (self.table and self.table.broken)
+
+    @property
+    def not_looked_at(self) -> int:
+        """How many rows come after those that were looked at."""
+        return self.table.not_read if self.table else 0
 
     @property
     def sends(self) -> int:
@@ -82,194 +185,59 @@ class Campaign:
         return (self.found.items if self.found else 0) + self.not_looked_at
 
     @property
-    def may_start(self) -> bool:
-        """Whether nothing stands against it."""
-        return bool(self.found) and not self.form.has_problems and (not self.refused.count or self.leaves_out)
+    def warnings(self) -> list[str]:
+        """What is odd but allowed, by rows."""
+        said = self.in_labels(self.found.new.warnings) if self.found else []
+        table = self.table
+        return [*(table.warnings if table else ()), *(table.in_rows(each) if table else each for each in said)]
 
-
-def _controls() -> list[Control]:
-    return [
-        Control(
-            "text",
-            "Message",
-            "area",
-            longest=LONGEST_TEMPLATE,
-            lines=5,
-            is_wide=True,
-            placeholder="Hi {{name}}, your photos are ready.",
-            hint="Two braces hold what differs: {{name}} becomes what the column “name” says.",
-        ),
-        Control(
-            "pasted",
-            "Recipients",
-            "area",
-            lines=7,
-            is_wide=True,
-            is_code=True,
-            placeholder="phone,name\n+15005550010,Ada\n+15005550012,Grace",
-            hint="Numbers, one a line, or a table whose first line names the columns. Numbers begin with + and the"
-            " country code.",
-        ),
-        provider_control("sms", settings.DEFAULT_SMS_PROVIDER),
-        *common_controls(),
-        Control("quiet_start", "Quiet from", "time", hint="By each recipient's own clock nobody is texted then."),
-        Control("quiet_end", "Quiet until", "time"),
-    ]
+    @property
+    def rendered(self) -> list[Rendered]:
+        """The first messages as they will read, and how they travel."""
+        if self.found is None:
+            return []
+        template = parse(self.found.new.parameters["text"])
+        shown = []
+        for item in self.found.new.items[:SHOWN_MESSAGES]:
+            text = template.render(item.input["variables"])
+            counted = segments(text)
+            shown.append(Rendered(item.input["to"], text, len(text), counted.number, counted.encoding.value))
+        return shown
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def new_messages(request: HttpRequest) -> HttpResponse:
-    """The form; what was sent comes back with what is wrong with it, or becomes a batch."""
-    owner_id = int(request.user.pk or 0)
-    if request.method != "POST":
-        empty = Campaign(Form.of(_controls(), None), new_token(), "UTC")
-        return render(request, "pages/create/messages.html", _context(empty))
-    campaign = _read(request, live=False)
-    if request.POST.get("action") != "start":
-        _look(campaign, owner_id, typing=True)
-        return render(request, "pages/create/messages.html", _context(campaign))
-    started = _start(campaign, owner_id)
-    if started is not None:
-        return redirect("batch-detail", started)
-    messages.error(request, "Nothing was sent yet: see what is marked below.")
-    return render(request, "pages/create/messages.html", _context(campaign))
-
-
-def _start(campaign: Campaign, owner_id: int) -> str | None:
-    """The id of the batch that was started; None where something stands against it, which the form then says."""
-    whole = not campaign.form.has_problems and not (campaign.table and campaign.table.broken)
-    try:
-        if whole:
-            return _submit(campaign, owner_id, _body(campaign))
-    except InvalidInput:
-        pass  # it is read once more, for what may be left out
-    _look(campaign, owner_id, typing=False)
-    if campaign.found and campaign.refused.count and not campaign.leaves_out:
-        campaign.form.say("pasted", "Some rows cannot be sent to: mend them, or leave them out.")
-    try:
-        return _submit(campaign, owner_id, campaign.body) if campaign.may_start else None
-    except InvalidInput as refused:
-        campaign.form.tell(refused.problems, _FIELDS)
-        return None
-
-
-def _submit(campaign: Campaign, owner_id: int, body: dict[str, Any]) -> str:
-    public_id = submit_once(owner_id, place=PLACE, token=campaign.token, body=body, build=build_sms_batch)
-    if campaign.file is not None:
-        forget_upload(owner_id, campaign.file.public_id)
-    return public_id
+    """The form, and what becomes of it."""
+    return form_page(request, Campaign)
 
 
 @require_POST
 @fragment
 def messages_preview(request: HttpRequest) -> HttpResponse:
     """What it would be, while somebody types."""
-    campaign = _read(request, live=True)
-    _look(campaign, int(request.user.pk or 0), typing=True)
-    return render(request, "pages/create/messages_answer.html", _context(campaign))
+    return form_answer(request, Campaign)
 
 
-def _context(campaign: Campaign) -> dict[str, Any]:
-    return {
-        "campaign": campaign,
-        "form": campaign.form,
-        "figures": campaign.figures,
-        "place": "new",
-        "endings": ",".join([*TABLE_TYPES]),
-    }
-
-
-def _read(request: HttpRequest, *, live: bool) -> Campaign:
-    """What was typed, with a file that came along kept at once. ``live``: of many recipients only the first."""
-    sent = request.POST
-    owner_id = int(request.user.pk or 0)
-    campaign = Campaign(
-        Form.of(_controls(), sent),
-        text_of(sent.get("token", ""))[:64] or new_token(),
-        text_of(sent.get("zone", ""))[:64] or "UTC",
-        with_plus="with_plus" in sent,
-        leaves_out="leaves_out" in sent,
-    )
+def _names_in(text: str) -> frozenset[str]:
     try:
-        kept = keep_uploads(request, "upload")
-    except InvalidInput as refused:
-        campaign.form.tell(refused.problems, {"upload": "pasted"})
-        kept = []
-    if kept:
-        campaign.file = kept[-1]
-    elif "forget_file" not in sent:
-        campaign.file = own_upload(owner_id, sent.get("file", ""))
-        if campaign.file is None and sent.get("file"):
-            campaign.form.say("pasted", "The file is not there any more: choose it again.")
-    try:
-        if campaign.file is not None:
-            read = beginning_of_table if live else uploaded_table
-            campaign.table = read(owner_id, campaign.file.public_id)
-        elif campaign.form["pasted"].value.strip():
-            campaign.table = pasted_table(campaign.form["pasted"].value)
-            if live:
-                campaign.table.keep_beginning()
-    except UnreadableTable as reason:
-        campaign.form.say("pasted", str(reason))
-    if campaign.table is not None:
-        campaign.table.choose(text_of(sent.get("number_column", "")))
-    return campaign
-
-
-def _look(campaign: Campaign, owner_id: int, *, typing: bool) -> None:
-    """Read it as the API would; what cannot be sent to is told by row, and left out where that is wanted."""
-    form, table = campaign.form, campaign.table
-    body = _body(campaign)
-    recipients = body["recipients"]
-    if table is not None:
-        campaign.refused.found += [Refusal(str(row), message, order=row) for row, message in table.broken]
-        campaign.refused.count = len(table.broken)
-        campaign.not_looked_at = table.not_read
-    try:
-        found = estimate(owner_id, body, build_sms_batch)
-    except InvalidInput as wrong:
-        others = campaign.refused.take(wrong.problems, partial(_refusal, table))
-        form.tell(others, _FIELDS, typing=typing)
-        if not others:
-            form.say("pasted", "No row can be sent to.")
-        return
-    campaign.refused.take(found.refused, partial(_refusal, table))
-    campaign.found = found
-    campaign.rendered = _rendered(found)
-    gone = {int(problem.path.split(".")[1]) for problem in found.refused}
-    body["recipients"] = [each for index, each in enumerate(recipients) if index not in gone]
-    campaign.body = body
-
-
-def _body(campaign: Campaign) -> dict[str, Any]:
-    """The body of ``POST /api/batch`` that the form stands for."""
-    form, table = campaign.form, campaign.table
-    text = form["text"].value
-    try:
-        used = parse(text).names
+        return parse(text).names
     except TemplateError:
-        used = frozenset()
-    body = {**common_body(form, campaign.zone), "text": text}
-    body["recipients"] = table.recipients(used, with_plus=campaign.with_plus) if table else []
-    start, end = form["quiet_start"].value.strip(), form["quiet_end"].value.strip()
-    if start or end:
-        body["quietHours"] = {"start": start, "end": end}
-    return body
+        return frozenset()
 
 
-def _refusal(table: RecipientTable | None, problem: Problem) -> Refusal | None:
-    """A problem of a row, by the row's number and column."""
-    place = table.place(problem.path) if table else None
-    return None if place is None else Refusal(str(place[0]), problem.message, place[1], place[0])
-
-
-def _rendered(found: Estimate) -> list[Rendered]:
-    """The first messages as they will read, and how they travel."""
-    template = parse(found.new.parameters["text"])
-    shown = []
-    for item in found.new.items[:SHOWN_MESSAGES]:
-        text = template.render(item.input["variables"])
-        counted = segments(text)
-        shown.append(Rendered(item.input["to"], text, len(text), counted.number, counted.encoding.value))
-    return shown
+def _validity_control() -> Control:
+    """Only with providers that give messages up when they are told to."""
+    aliases = provider_aliases("sms")
+    providers = [each for alias in aliases if isinstance(each := known_provider(alias), SmsAdapter)]
+    able = {each.alias for each in providers if each.validity_seconds}
+    return Control(
+        "validity",
+        "Give a message up after",
+        "choice",
+        hint="While a phone is switched off the provider tries again.",
+        choices=[Choice("", "The provider's own time"), *(Choice(*each) for each in VALIDITY.items())],
+        part=HOW,
+        is_rare=True,
+        when=Condition("provider", frozenset(able)) if able < {*aliases} else None,
+    )

@@ -16,26 +16,18 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from batches.estimating.estimate import Estimate, estimate
+from batches.estimating.estimate import estimate
 from batches.files import TABLE_TYPES, discard_files, files_of
 from batches.models import StoredFile
 from batches.operations import Operation, get_operation, operation_names
 from batches.operations.records.record_columns import TARGETS
 from batches.pages.access import fragment
 from batches.pages.create.body_fields import NotThat, entries_of
-from batches.pages.create.common_controls import (
-    FIELDS,
-    common_body,
-    common_controls,
-    instant_of,
-    mode_control,
-    provider_control,
-)
+from batches.pages.create.common_controls import FIELDS, common_body, common_controls, instant_of, provider_controls
 from batches.pages.create.controls import Choice, Control, Form, text_of
-from batches.pages.create.figures import Figures, figures_of
+from batches.pages.create.drafts import Draft
 from batches.pages.create.previews import Preview, preview_of
 from batches.pages.create.record_choice import change_controls, changes_of, filter_controls, filters_of
-from batches.pages.create.submitting import new_token, submit_once
 from batches.pages.create.uploads import keep_uploads
 from batches.problems import InvalidInput
 from batches.states import Channel
@@ -60,31 +52,22 @@ SENTENCES = {"cleanup": "Deletes the records that match and are old enough. Noth
 ORDER = ("import", "annotate", "export", "transform", "validate", "report", "cleanup")
 LOOKED_AT_FIRST = frozenset({"cleanup"})
 """Nothing brings back what these do: they start only after their dry run was seen."""
+FILE_PIECES, MAPPING_PIECE = ("pages/create/chosen_files.html",), "pages/create/mapping.html"
+"""Templates of what changes inside the form while somebody types."""
 COLUMN = "column:"
 LEFT_OUT = "-"
 _MOST_FILES = 1_000
 
 
-@dataclass(slots=True)
-class Draft:
-    """The form as it was sent, and what is known of the batch that it would be."""
+@dataclass(slots=True, kw_only=True)
+class OperationDraft(Draft):
+    """An operation's form. ``seen``: the digest of the body whose dry run was on the page that was sent."""
 
     operation: Operation
-    form: Form
-    token: str
-    zone: str
     seen: str = ""
     files: list[StoredFile] = field(default_factory=list)
     columns: dict[str, str | None] = field(default_factory=dict)
-    body: dict[str, Any] = field(default_factory=dict)
     preview: Preview | None = None
-    found: Estimate | None = None
-    missing: bool = False
-
-    @property
-    def figures(self) -> Figures | None:
-        """What it costs and how long it takes."""
-        return figures_of(self.found) if self.found else None
 
     @property
     def title(self) -> str:
@@ -150,28 +133,32 @@ def new_operation(request: HttpRequest, name: str) -> HttpResponse:
         return redirect(HAVE_FORMS[name])
     owner_id = int(request.user.pk or 0)
     if request.method != "POST":
-        draft = Draft(operation, _form(operation, None), new_token(), "UTC")
+        draft = OperationDraft(_form(operation, None), operation=operation)
         _from_address(draft, request.GET)
         _look(draft, owner_id, typing=True)
         return render(request, "pages/create/operation.html", _context(draft))
     draft = _read(request, operation)
     starts = request.POST.get("action") == "start"
     _look(draft, owner_id, typing=not starts)
-    if starts and not draft.form.has_problems and draft.preview is not None:
-        if draft.is_final and draft.seen != draft.digest:
-            messages.warning(request, "Nothing was started yet: look at what would go, then press the button again.")
-        else:
-            try:
-                where = reverse("new-operation", args=[name])
-                public_id = submit_once(
-                    owner_id, place=where, token=draft.token, body=draft.body, build=operation.build
-                )
-                return redirect("batch-detail", public_id)
-            except InvalidInput as refused:
-                _tell(draft, refused, typing=False)
+    if starts and draft.is_final and draft.preview is not None and draft.seen != draft.digest:
+        messages.warning(request, "Nothing was started yet: look at what would go, then press the button again.")
+    elif starts and (started := _start(draft, owner_id)):
+        return redirect("batch-detail", started)
     elif starts:
         messages.error(request, "Nothing was started yet: see what is marked below.")
     return render(request, "pages/create/operation.html", _context(draft))
+
+
+def _start(draft: OperationDraft, owner_id: int) -> str | None:
+    """The id of the batch that it became; None where something stands against it, which the form then says."""
+    if draft.form.has_problems or draft.preview is None:
+        return None
+    place = reverse("new-operation", args=[draft.operation.name])
+    try:
+        return draft.submit(owner_id, place=place, body=draft.body, build=draft.operation.build)
+    except InvalidInput as refused:
+        _tell(draft, refused, typing=False)
+        return None
 
 
 @require_POST
@@ -180,7 +167,7 @@ def operation_preview(request: HttpRequest, name: str) -> HttpResponse:
     """What it would do, while somebody types."""
     draft = _read(request, _operation(name))
     _look(draft, int(request.user.pk or 0), typing=True)
-    return render(request, "pages/create/operation_answer.html", _context(draft))
+    return render(request, "pages/create/answer.html", _context(draft))
 
 
 def _operation(name: str) -> Operation:
@@ -189,23 +176,19 @@ def _operation(name: str) -> Operation:
     return get_operation(name)
 
 
-def _context(draft: Draft) -> dict[str, Any]:
-    usual = {"name", "priority", "schedule", "max_cost", "provider", "mode"}
-    rare = {name for name, entry, _ in entries_of(draft.operation) if entry.is_rare}
-    own = [control for control in draft.form if control.name not in usual]
+def _context(draft: OperationDraft) -> dict[str, Any]:
+    name = draft.operation.name
+    pieces = [*FILE_PIECES] if _file_control(draft) is not None else []
     return {
         "draft": draft,
-        "campaign": draft,
         "form": draft.form,
         "figures": draft.figures,
-        "place": "new",
-        "filters": [control for control in own if control.name.startswith("filter_")],
-        "own": [control for control in own if not control.name.startswith("filter_") and control.name not in rare],
-        "rare": [control for control in own if control.name in rare],
-        "has_rare_problem": any(control.problem for control in own if control.name in rare),
-        "usual": [control for control in draft.form if control.name in usual],
-        "takes_files": _file_control(draft) is not None,
+        "pieces": [*pieces, MAPPING_PIECE] if name == "import" else pieces,
+        "outlook": "pages/create/operation_preview.html",
+        "address": reverse("new-operation", args=[name]),
+        "preview_address": reverse("new-operation-preview", args=[name]),
         "endings": ",".join([*TABLE_TYPES]),
+        "place": "new",
     }
 
 
@@ -216,36 +199,27 @@ def _form(operation: Operation, typed: Mapping[str, str] | None) -> Form:
     controls += [entry.control(name, hint) for name, entry, hint in entries_of(operation)]
     if "filters" in operation.accepts:
         controls += filter_controls()
-    asks = operation.accepts.keys() & {"provider", "model", "providerId"}
-    if asks:
+    if operation.accepts.keys() & {"provider", "model", "providerId"}:
         kind: Kind = "images" if operation.name == "generate_images" else "chat"
         usual = settings.DEFAULT_IMAGE_PROVIDER if kind == "images" else settings.DEFAULT_CHAT_PROVIDER
-        controls.append(provider_control(kind, usual))
-    if operation.asks_models:
-        controls.append(mode_control())
+        controls += provider_controls(kind, usual, has_modes=operation.asks_models)
     controls += common_controls(paid=operation.channel != Channel.DATA)
     return Form.of(controls, typed)
 
 
-def _from_address(draft: Draft, query: Mapping[str, str]) -> None:
+def _from_address(draft: OperationDraft, query: Mapping[str, str]) -> None:
     """A page of records hands over its filter by the address."""
     for control in draft.form:
         if control.name in query:
             control.value = text_of(query[control.name])
 
 
-def _read(request: HttpRequest, operation: Operation) -> Draft:
+def _read(request: HttpRequest, operation: Operation) -> OperationDraft:
     """What was typed, with files that came along kept at once."""
     sent = request.POST
     owner_id = int(request.user.pk or 0)
-    typed = {name: "\n".join(sent.getlist(name)) for name in sent}
-    draft = Draft(
-        operation,
-        _form(operation, typed),
-        text_of(sent.get("token", ""))[:64] or new_token(),
-        text_of(sent.get("zone", ""))[:64] or "UTC",
-        seen=sent.get("seen", ""),
-    )
+    draft = OperationDraft(_form(operation, sent), operation=operation, seen=sent.get("seen", ""))
+    draft.take_over(sent)
     ids: list[str] = [] if "forget_file" in sent else [each for each in sent.getlist("file") if "\0" not in each]
     control = _file_control(draft)
     try:
@@ -269,11 +243,11 @@ def _read(request: HttpRequest, operation: Operation) -> Draft:
     return draft
 
 
-def _file_control(draft: Draft) -> Control | None:
+def _file_control(draft: OperationDraft) -> Control | None:
     return next((control for control in draft.form if control.kind == "files"), None)
 
 
-def _look(draft: Draft, owner_id: int, *, typing: bool) -> None:
+def _look(draft: OperationDraft, owner_id: int, *, typing: bool) -> None:
     """Read it as the API would, and ask the operation what it would do; nothing of it is stored."""
     draft.body = _body(draft)
     if draft.form.has_problems:
@@ -285,7 +259,7 @@ def _look(draft: Draft, owner_id: int, *, typing: bool) -> None:
         draft.preview = preview_of(operation.name, operation.preview(owner_id, new))
         if new.provider:
             draft.found = estimate(owner_id, draft.body, operation.build)
-        draft.preview.warnings = [*dict.fromkeys([*draft.preview.warnings, *new.warnings])]
+        draft.preview.warnings = draft.in_labels([*dict.fromkeys([*draft.preview.warnings, *new.warnings])])
     except InvalidInput as wrong:
         _tell(draft, wrong, typing=typing)
     finally:
@@ -293,7 +267,7 @@ def _look(draft: Draft, owner_id: int, *, typing: bool) -> None:
             discard_files(owner_id, new.stored_files)
 
 
-def _tell(draft: Draft, wrong: InvalidInput, *, typing: bool) -> None:
+def _tell(draft: OperationDraft, wrong: InvalidInput, *, typing: bool) -> None:
     controls = draft.form.controls
     fields = {name: name for name in controls} | FIELDS
     if "filter_more" in controls:
@@ -302,11 +276,10 @@ def _tell(draft: Draft, wrong: InvalidInput, *, typing: bool) -> None:
         fields |= {"changes": "change_field" if not controls["changes"].value else "changes"}
     if draft.operation.name == "import":
         fields |= {"columns": "fileId"}
-    draft.missing = any(problem.code in {"required", "empty"} for problem in wrong.problems)
     draft.form.tell(wrong.problems, fields, typing=typing)
 
 
-def _body(draft: Draft) -> dict[str, Any]:
+def _body(draft: OperationDraft) -> dict[str, Any]:
     """The body of ``POST /api/batch/create`` that the form stands for; what was left empty is not said."""
     form = draft.form
     body = common_body(form, draft.zone)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from batches.pages.create.body_fields import NotThat, as_json, as_words
-from batches.pages.create.controls import Choice, Control, Form
+from batches.pages.create.controls import WHICH, Choice, Control, Form
 from records.models.record import Kind
 
 PREFIX = "filter_"
@@ -16,9 +16,9 @@ def filter_controls() -> list[Control]:
     """Kind, status, tags, and anything else as JSON."""
     kinds = [Choice("", "Any"), *(Choice(value, str(label)) for value, label in Kind.choices)]
     return [
-        Control(f"{PREFIX}kind", "Kind", "choice", choices=kinds),
-        Control(f"{PREFIX}status", "Status", placeholder="any"),
-        Control(f"{PREFIX}tags", "With one of the tags", placeholder="any"),
+        Control(f"{PREFIX}kind", "Kind", "choice", choices=kinds, part=WHICH),
+        Control(f"{PREFIX}status", "Status", placeholder="any", part=WHICH),
+        Control(f"{PREFIX}tags", "With one of the tags", placeholder="any", part=WHICH),
         Control(
             f"{PREFIX}more",
             "Other conditions, as JSON",
@@ -26,6 +26,8 @@ def filter_controls() -> list[Control]:
             lines=2,
             is_code=True,
             is_wide=True,
+            is_rare=True,
+            part=WHICH,
             placeholder='{"category": "invoice", "project_ref": "2026"}',
             hint="Fields of the record, or names of its metadata, and what they must be; a list means any of them.",
         ),

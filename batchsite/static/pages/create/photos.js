@@ -24,6 +24,7 @@ export function begin() {
   takeDrops(place, async (files, transfer) => add(await withFolders(files, transfer)));
   document.body.addEventListener("htmx:afterSettle", hold);
   form().addEventListener("change", forget);
+  form().addEventListener("click", press);
   window.addEventListener("beforeunload", (event) => { if (state.total) event.preventDefault(); });
 }
 
@@ -35,6 +36,26 @@ function forget(event) {
   if (event.target.name !== "forget_uploaded" || !event.target.checked) return;
   uploaded().value = "";
   state.queue = [];
+}
+
+/* A photo taken out, and more of them shown: without leaving the page, so that uploads go on meanwhile. */
+function press(event) {
+  const button = event.target.closest("button");
+  if (button?.name === "take_out") takeOut(button.value);
+  else if (button?.hasAttribute("data-show")) form().elements.show.value = button.value;
+  else return;
+  event.preventDefault();
+  look(true);
+}
+
+function takeOut(handle) {
+  const found = /^line:(\d+):(.*)$/s.exec(handle);
+  const area = found ? document.getElementById("urls") : uploaded();
+  const lines = area.value.split("\n");
+  const is = found ? (line) => line.trim().startsWith(found[2]) : (line) => line.trim() === handle;
+  const place = found && is(lines[found[1] - 1] ?? "") ? found[1] - 1 : lines.findIndex(is);
+  if (place >= 0) lines.splice(place, 1);
+  area.value = lines.join("\n");
 }
 
 function add(files) {
