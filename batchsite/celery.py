@@ -72,4 +72,4 @@ def leave_logging_alone(**_: Any) -> None:
 
 app.autodiscover_tasks(["batches", "records"])
 app.steps["worker"].add("batches.bootstep.EngineStep")
-app.steps["consumer"].add("batches.bootstep.GroupedEvents")
+app.steps["consumer"].update(["batches.bootstep.GroupedEvents", "batches.bootstep.QuickGoodbye"])

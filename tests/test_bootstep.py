@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
+import pytest
 from celery import Celery
 
-from batches.bootstep import GroupedEvents
+from batches.bootstep import GroupedEvents, QuickGoodbye
 
 SLEEPS = """
 import celery
@@ -47,3 +49,15 @@ def test_events_wait_for_each_other_and_the_last_ones_are_sent_at_the_end() -> N
         message = queue.get()
         assert message is not None
         assert [event["uuid"] for event in message.payload] == ["0", "1", "2", "3", "4"]
+
+
+def test_the_consumer_asks_often_whether_it_shall_stop() -> None:
+    """Celery's loop waits two seconds at a time, and once more after it was told to stop."""
+    app = Celery(broker="memory://")
+    with app.connection_for_read() as connection:
+        connection.default_channel  # noqa: B018 - opens it
+        QuickGoodbye(None).start(SimpleNamespace(connection=connection))
+        began = time.monotonic()
+        with pytest.raises(TimeoutError):
+            connection.drain_events(timeout=60.0)
+        assert time.monotonic() - began < 20
