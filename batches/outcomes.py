@@ -66,10 +66,11 @@ Outcome = Succeeded | Rejected | Retry | Snooze | Unknown
 
 
 def outcome_of_error(error: ProviderError, *, idempotent: bool) -> Rejected | Retry | Unknown:
-    """Classify a failed call; a possibly sent request is repeated only where repeating is harmless."""
+    """Classify a failed call; a possibly sent request is repeated only where repeating is harmless.
+
+    Where it is not, an answer that is final but odd, such as a redirect, is no proof either that nobody was reached.
+    """
     fault = Fault(error.category, error.code, error.message, error.retry_after, error.status)
-    if error.permanent:
-        return Rejected(fault)
-    if idempotent or error.surely_not_sent:
-        return Retry(fault)
-    return Unknown(fault)
+    if not idempotent and not error.surely_not_sent:
+        return Unknown(fault)
+    return Rejected(fault) if error.permanent else Retry(fault)

@@ -31,6 +31,8 @@ MOST_SEARCHES = 4
 SECOND_READING_SECONDS = 15.0
 COMPANY_SECONDS = 60.0
 """Fewer due items than a whole provider batch wait so long for others to come with them."""
+LONGEST_ASKED_SECONDS = 3600.0
+"""However long a provider asks us to wait: one odd header must not put a batch off for weeks."""
 SNOOZED_ACCOUNT_SECONDS = 600.0
 """How long an item waits whose line was refused because of the account."""
 
@@ -48,17 +50,21 @@ def until_next_look(age_seconds: float) -> float:
 
 def after_failures(failures: int, retry_after: float | None = None) -> float:
     """How long until the next try after so many in a row went wrong; what the provider asked for is a minimum."""
-    return max(_doubled(FIRST_PATIENCE_SECONDS, LAST_PATIENCE_SECONDS, failures), retry_after or 0.0)
+    return max(_doubled(FIRST_PATIENCE_SECONDS, LAST_PATIENCE_SECONDS, failures), _asked(retry_after))
 
 
 def until_room(refusals: int, retry_after: float | None = None) -> float:
     """How long until a batch that was not taken so many times is submitted again."""
-    return max(_doubled(FIRST_ROOM_SECONDS, LAST_ROOM_SECONDS, refusals), retry_after or 0.0)
+    return max(_doubled(FIRST_ROOM_SECONDS, LAST_ROOM_SECONDS, refusals), _asked(retry_after))
 
 
 def until_search(searches: int) -> float:
     """How long after so many searches a batch is searched for again."""
     return _doubled(LOOK_FOR_SECONDS, LAST_PATIENCE_SECONDS, searches)
+
+
+def _asked(retry_after: float | None) -> float:
+    return min(retry_after or 0.0, LONGEST_ASKED_SECONDS)
 
 
 def _doubled(first: float, last: float, times: int) -> float:

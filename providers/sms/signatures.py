@@ -31,10 +31,12 @@ def with_and_without_port(url: str) -> tuple[str, ...]:
     """The address in both spellings: Twilio signs sometimes one and sometimes the other."""
     address = urlsplit(url)
     host = address.netloc.rpartition("@")[2]
-    if address.port is not None:
-        other = host.rpartition(":")[0]
-    else:
-        other = f"{host}:{443 if address.scheme == 'https' else 80}"
+    try:
+        port = address.port
+    except ValueError:  # whoever asked for it made it up
+        return (url,)
+    usual = f"{host}:{443 if address.scheme == 'https' else 80}"
+    other = usual if port is None else host.rpartition(":")[0]
     return url, address._replace(netloc=other).geturl()
 
 

@@ -209,7 +209,8 @@ def error(*, permanent: bool, surely_not_sent: bool) -> ProviderError:
     ("permanent", "surely_not_sent", "idempotent", "kind"),
     [
         (True, True, True, Rejected),
-        (True, False, False, Rejected),
+        (True, False, True, Rejected),
+        (True, False, False, Unknown),
         (False, True, False, Retry),
         (False, False, True, Retry),
         (False, False, False, Unknown),
