@@ -296,3 +296,13 @@ def test_a_budget_that_may_not_do_is_said(person: Client) -> None:
     page = page_of(post(person, "/new/messages/preview", text="Ready.", pasted=LIST, max_cost="0.001"))
     assert "It may cost more than you allow" in page
     assert "more than you allow" not in page_of(post(person, "/new/messages/preview", text="Hi", pasted=LIST))
+
+
+def test_a_variable_that_no_column_fills_is_a_mistake_of_the_message(person: Client, told: Told) -> None:
+    for path in ("/new/messages", "/new/messages/preview"):
+        page = page_of(post(person, path, text="Hi {{first_name}}, {{place}}", pasted=LIST))
+        assert told(page, "text") == "No column is called place. There are first_name."
+        assert "cannot go" not in page
+    numbers = page_of(post(person, text="Hi {{name}}", pasted="+15005550009"))
+    assert told(numbers, "text") == "No column is called name. The list has only numbers."
+    assert Batch.objects.count() == 0

@@ -136,8 +136,9 @@ def _mode_controls(aliases: list[str]) -> list[Control]:
     ]
 
 
-def common_controls(*, paid: bool = True) -> list[Control]:
-    """The last fields of a form. ``paid``: whether somebody outside is called, who asks money for it."""
+def common_controls(*own: Control, paid: bool = True) -> list[Control]:
+    """The last fields of a form, among them some of its ``own``. ``paid``: whether somebody outside is called, who asks
+    money for it."""
     calls = "Calls" if paid else "Steps"
     controls = [
         Control(
@@ -155,6 +156,7 @@ def common_controls(*, paid: bool = True) -> list[Control]:
         controls.append(Control("max_cost", "Spend at most", "number", hint=hint, placeholder="no limit", part=HOW))
     return [
         *controls,
+        *own,
         Control(
             "name",
             "Name of the batch",

@@ -29,6 +29,7 @@ from providers.sms.adapter import SmsAdapter
 from providers.sms.segments import segments
 
 SHOWN_MESSAGES = 3
+MOST_NAMED = 20
 VALIDITY = {
     "900": "15 minutes",
     "3600": "An hour",
@@ -106,15 +107,16 @@ class Campaign(ListDraft):
                 " country code.",
             ),
             *provider_controls("sms", settings.DEFAULT_SMS_PROVIDER),
-            *common_controls(),
-            Control(
-                "quiet_start",
-                "Quiet from",
-                "time",
-                hint="Nobody is texted in these hours, by the clock where the recipient is.",
-                part=HOW,
+            *common_controls(
+                Control(
+                    "quiet_start",
+                    "Quiet from",
+                    "time",
+                    hint="Nobody is texted in these hours, by the clock where the recipient is.",
+                    part=HOW,
+                ),
+                Control("quiet_end", "Quiet until", "time", part=HOW),
             ),
-            Control("quiet_end", "Quiet until", "time", part=HOW),
             _validity_control(),
         ]
 
@@ -130,6 +132,19 @@ class Campaign(ListDraft):
             self.table.choose(text_of(request.POST.get("number_column", "")))
             self.refused.found = [Refusal(str(row), message, order=row) for row, message in self.table.broken]
             self.refused.count = len(self.table.broken)
+            self._check_names(self.table)
+
+    def _check_names(self, table: RecipientTable) -> None:
+        """What no column fills is one mistake in the message, not one in every row."""
+        known = [column.variable for column in table.variables]
+        for name in sorted(_names_in(self.form["text"].value).difference(known)):
+            there = f" There are {', '.join(known[:MOST_NAMED])}." if known else " The list has only numbers."
+            self.form.say("text", f"No column is called {name}.{there}")
+
+    def look(self, owner_id: int, *, typing: bool) -> None:
+        """A message that the list cannot fill is mended first."""
+        if not self.form["text"].problem:
+            ListDraft.look(self, owner_id, typing=typing)
 
     def _table(self, owner_id: int) -> RecipientTable | None:
         if self.file is not None:
