@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 from django.db.backends.utils import CursorWrapper
 
+PATIENCE_SECONDS = 3.0
+"""An account that a 429 closed for no longer is waited for, also where a fallback would be there."""
+
 
 @dataclass(frozen=True, slots=True)
 class AccountState:

@@ -8,6 +8,9 @@ from typing import Any
 
 from providers.base import ErrorCategory, ProviderError
 
+ACCOUNT_CATEGORIES = frozenset({ErrorCategory.AUTHENTICATION, ErrorCategory.BUDGET})
+"""What is wrong with an account, whatever it is asked."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -19,6 +22,8 @@ class Fault:
     retry_after: float | None = None
     status: int | None = None
     """Of the provider's HTTP answer, where there was one."""
+    elsewhere: bool = False
+    """Surely nothing was sent, and another provider may do what this one did not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,10 @@ def outcome_of_error(error: ProviderError, *, idempotent: bool) -> Rejected | Re
 
     Where it is not, an answer that is final but odd, such as a redirect, is no proof either that nobody was reached.
     """
-    fault = Fault(error.category, error.code, error.message, error.retry_after, error.status)
+    elsewhere = error.surely_not_sent and (
+        not error.permanent or error.of_provider or error.category in ACCOUNT_CATEGORIES
+    )
+    fault = Fault(error.category, error.code, error.message, error.retry_after, error.status, elsewhere)
     if not idempotent and not error.surely_not_sent:
         return Unknown(fault)
     return Rejected(fault) if error.permanent else Retry(fault)

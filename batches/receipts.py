@@ -194,18 +194,18 @@ def fault_of(one: Told) -> tuple[str, str, str]:
 
 
 _WRITE_ERRORS = """
-    INSERT INTO batches_itemerror (item_id, batch_id, category, code, message, count, first_at, last_at)
-    SELECT item_id, batch_id, category, code, message, 1, at, at
-      FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[], %s::text[], %s::text[], %s::text[])
-        AS fault (item_id, batch_id, at, category, code, message)
-    ON CONFLICT (item_id, code) DO UPDATE
+    INSERT INTO batches_itemerror (item_id, batch_id, provider, category, code, message, count, first_at, last_at)
+    SELECT item_id, batch_id, provider, category, code, message, 1, at, at
+      FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[], %s::text[], %s::text[], %s::text[], %s::text[])
+        AS fault (item_id, batch_id, at, provider, category, code, message)
+    ON CONFLICT (item_id, provider, code) DO UPDATE
        SET count = batches_itemerror.count + 1, last_at = EXCLUDED.last_at, message = EXCLUDED.message
 """
 
 
 def _write_errors(cursor: CursorWrapper, moved: Sequence[Told]) -> None:
     rows: list[tuple[Any, ...]] = [
-        (one.item_id, one.batch_id, one.receipt.received_at, *fault_of(one))
+        (one.item_id, one.batch_id, one.receipt.received_at, one.receipt.provider, *fault_of(one))
         for one in moved
         if one.delivery == Delivery.UNDELIVERED
     ]

@@ -131,7 +131,7 @@ _RETRY_CHUNK_SQL = """
       UPDATE batches_item AS item
        SET status = 'pending', due_at = clock_timestamp(), attempts = 0, failures = 0, deaths = 0,
            first_attempt_at = NULL, started_at = NULL, finished_at = NULL,
-           error_category = '', error_code = '', error_message = ''
+           error_category = '', error_code = '', error_message = '', detour = '', refused_by = NULL
       FROM chosen WHERE item.id = chosen.id
     )
     SELECT error_category, count(*) FROM chosen GROUP BY error_category

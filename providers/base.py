@@ -37,6 +37,8 @@ class ProviderError(Exception):
     ``surely_not_sent``: the provider cannot have acted on the request (refused connection, 429, definite 4xx).
     Where it is False the request may have had its effect, which decides between Retry and Unknown for
     providers without idempotency. ``retry_after``: seconds the provider asked us to wait, a minimum.
+    ``of_provider``: a permanent refusal that is the provider's or the account's own affair (it has no route there, its
+    sender is not set up): another provider may take the same request.
     ``billed``: an answer of no use (refused, cut off) that costs what any other does.
     ``message`` is safe to store and show to staff: it never holds a key, a message text or a phone number.
     """
@@ -52,6 +54,7 @@ class ProviderError(Exception):
         retry_after: float | None = None,
         status: int | None = None,
         request_id: str | None = None,
+        of_provider: bool = False,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -62,6 +65,7 @@ class ProviderError(Exception):
         self.retry_after = retry_after
         self.status = status
         self.request_id = request_id
+        self.of_provider = of_provider
         self.billed: ChatAnswer | None = None
 
 

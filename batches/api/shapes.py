@@ -286,6 +286,7 @@ def error_shape(error: ItemError) -> dict[str, Any]:
         "position": error.item.position,
         "itemStatus": error.item.status,
         "attempts": error.item.attempts,
+        "provider": error.provider,
         "category": error.category,
         "code": error.code,
         "message": error.message,

@@ -24,9 +24,10 @@ LIMITED_LEASE_SECONDS = 0.2
 class Allotment:
     """Remembers between claims who was served when, how fast limits pass, and which batches have nothing due."""
 
-    def __init__(self) -> None:
-        self._paces = Paces()
-        self._last_served: dict[int, float] = {}
+    def __init__(self, beside: Allotment | None = None) -> None:
+        """``beside``: another one, whose paces and memory of who was served it shares: other items of the batches."""
+        self._paces: Paces = Paces() if beside is None else beside._paces
+        self._last_served: dict[int, float] = {} if beside is None else beside._last_served
         self._nothing_due_until: dict[int, float] = {}
         self._first_called: dict[str, float] = {}
         self._first_calls = Counter[str]()

@@ -46,24 +46,30 @@ class Route:
     """Whether it is to find out whether an unavailable provider works again."""
 
 
-CLAIM = f"""
+def _claim(which: str) -> str:
+    return f"""
     SELECT due.id, due.batch_id, due.due_at
-      FROM unnest(%s::bigint[], %s::int[], %s::timestamptz[], %s::bigint[], %s::int[])
-        AS share (batch_id, number, floor_due_at, floor_id, least_attempts)
+      FROM unnest(%s::bigint[], %s::int[], %s::timestamptz[], %s::bigint[], %s::int[], %s::text[])
+        AS share (batch_id, number, floor_due_at, floor_id, least_attempts, provider)
      CROSS JOIN LATERAL (
         SELECT item.id, item.batch_id, item.due_at FROM batches_item AS item
          WHERE item.batch_id = share.batch_id AND item.status = 'pending' AND item.due_at <= now()
            AND (item.due_at, item.id) > (share.floor_due_at, share.floor_id)
-           AND item.deaths < {SUSPECT_DEATHS} AND item.attempts >= share.least_attempts
+           AND item.deaths < {SUSPECT_DEATHS} AND item.attempts >= share.least_attempts AND {which}
          ORDER BY item.due_at, item.id
          LIMIT share.number
            FOR UPDATE SKIP LOCKED
      ) AS due
-"""
+    """
+
+
+CLAIM = _claim("item.detour = ''")
+CLAIM_DETOURED = _claim("item.detour <> '' AND item.detour = share.provider")
+"""Of what goes to another provider than its batch, what goes to that of its route."""
 
 _NEXT_DUE = """
     SELECT EXTRACT(EPOCH FROM min(due_at) - clock_timestamp())::float8
-      FROM batches_item WHERE batch_id = %s AND status = 'pending'
+      FROM batches_item WHERE batch_id = %s AND status = 'pending' AND detour = ''
 """
 
 _INSERT_LEASES = f"""
@@ -90,14 +96,17 @@ class Claimed:
     taken: Mapping[int, int]
 
 
-def claim(shares: Mapping[int, int], routes: Mapping[int, Route], floors: Floors | None = None) -> Claimed:
+def claim(
+    shares: Mapping[int, int], routes: Mapping[int, Route], floors: Floors | None = None, *, detoured: bool = False
+) -> Claimed:
     """Claim up to ``shares[batch_id]`` due items of each batch and lease them along their routes.
 
-    With ``floors`` each batch is looked through from where the last claim of it ended.
+    With ``floors`` each batch is looked through from where the last claim of it ended. ``detoured``: of the items that
+    go to another provider than their batch, instead of all others.
     """
     floors = Floors() if floors is None else floors
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(CLAIM, claim_parameters(shares, floors, routes))
+        cursor.execute(CLAIM_DETOURED if detoured else CLAIM, claim_parameters(shares, floors, routes))
         items: dict[int, list[int]] = {}
         last: dict[int, tuple[datetime, int]] = {}
         for item_id, batch_id, due_at in cursor.fetchall():
@@ -116,7 +125,8 @@ def claim_parameters(shares: Mapping[int, int], floors: Floors, routes: Mapping[
     """What :data:`CLAIM` asks for: per batch its share, the place above which to look, and which items may go."""
     begin = [floors.get(batch_id) for batch_id in shares]
     due, ids = [due_at for due_at, _ in begin], [item_id for _, item_id in begin]
-    return [list(shares), list(shares.values()), due, ids, [routes[batch_id].least_attempts for batch_id in shares]]
+    least, providers = [routes[one].least_attempts for one in shares], [routes[one].provider for one in shares]
+    return [list(shares), list(shares.values()), due, ids, least, providers]
 
 
 def split(batch_id: int, item_ids: Sequence[int], route: Route) -> Iterable[NewLease]:
@@ -149,7 +159,7 @@ def write_leases(leases: Sequence[NewLease]) -> tuple[tuple[int, str], ...]:
 
 
 def seconds_until_due(batch_id: int) -> float | None:
-    """Seconds until the batch's next waiting item is due; None when none waits."""
+    """Seconds until the next item is due that goes where its batch goes; None when none waits."""
     with connection.cursor() as cursor:
         cursor.execute(_NEXT_DUE, [batch_id])
         seconds = cursor.fetchone()[0]

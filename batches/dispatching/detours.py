@@ -1,20 +1,16 @@
 """Which provider a batch is sent to: its own, or, while that is unavailable and the batch may switch, a fallback. Pure
-but for the settings."""
+but for the settings. Single messages that another provider may send better go by :mod:`batches.dispatching.elsewhere`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
-from django.conf import settings
-
-from batches.account_states import NOTHING_KNOWN, AccountState
-from batches.accounts import known_provider
+from batches.account_states import NOTHING_KNOWN, PATIENCE_SECONDS, AccountState
+from batches.accounts import fallbacks_of, known_provider
 from batches.dispatching.window import Runnable, Window
 from batches.states import WhenUnavailable
-
-PATIENCE_SECONDS = 3.0
-"""An account that a 429 closed for no longer is waited for."""
 
 
 def with_detours(window: Window) -> Window:
@@ -33,9 +29,3 @@ def _detoured(batch: Runnable, states: Mapping[str, AccountState]) -> Runnable:
         if not states.get(alias, NOTHING_KNOWN).is_unavailable() and known_provider(alias) is not None:
             return replace(batch, provider=alias)
     return batch
-
-
-def fallbacks_of(alias: str, named: Sequence[str]) -> Sequence[str]:
-    """The alternatives of a provider, best first: those that the batch names, or those of the provider's entry."""
-    entry = settings.PROVIDERS.get(alias, {})
-    return [each for each in named or entry.get("fallbacks", ()) if each != alias]

@@ -23,6 +23,7 @@ from batches.dispatching import claim, rescue, settle
 from batches.dispatching.allotment import Allotment
 from batches.dispatching.concerns import Concerns, idle_workers, waiting_lanes
 from batches.dispatching.detours import with_detours
+from batches.dispatching.elsewhere import Elsewhere
 from batches.dispatching.floors import Floors
 from batches.dispatching.leader import Leadership
 from batches.dispatching.probes import claim_probes
@@ -76,6 +77,7 @@ class Dispatcher:
         self._beat = beat
         self._leadership = Leadership()
         self._allotment = Allotment()
+        self._elsewhere = Elsewhere(self._allotment)
         self._concerns = Concerns()
         self._floors = Floors()
         self._stopping = threading.Event()
@@ -208,6 +210,10 @@ class Dispatcher:
         probes = claim_probes(window)
         if probes:
             self._publish(probes, now)
+        elsewhere = self._elsewhere.claim(window, now)
+        if elsewhere:
+            self._publish(elsewhere, now)
+            window = read_window()
         while self._claim_once(with_detours(window), now) >= claim.FULL_CLAIM and self._may_claim_more(now):
             window = read_window()
 

@@ -121,10 +121,11 @@ def _orphans_of_dead(cursor: CursorWrapper, candidates: list[int]) -> list[Orpha
 
 
 _SUSPECTS = f"""
-    SELECT item.id, item.batch_id, batch.channel, batch.provider, item.deaths
+    SELECT item.id, item.batch_id, batch.channel, COALESCE(NULLIF(item.detour, ''), batch.provider), item.deaths
       FROM batches_item AS item JOIN batches_batch AS batch ON batch.id = item.batch_id
      WHERE item.status = 'pending' AND item.deaths >= {SUSPECT_DEATHS} AND item.due_at <= now()
-       AND batch.status = 'running' AND batch.provider <> ALL(%s) AND batch.id <> ALL(%s)
+       AND COALESCE(NULLIF(item.detour, ''), batch.provider) <> ALL(%s)
+       AND batch.status = 'running' AND batch.id <> ALL(%s)
      ORDER BY item.deaths, item.batch_id, item.id
      LIMIT %s
        FOR UPDATE OF item SKIP LOCKED

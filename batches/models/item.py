@@ -47,6 +47,16 @@ class Item(models.Model):
     provider = models.CharField(
         max_length=64, blank=True, default="", db_default="", help_text="Alias of the provider that was called last."
     )
+    detour = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Alias of the fallback that it goes to next; empty: where its batch goes.",
+    )
+    refused_by: models.JSONField[Any, Any] = models.JSONField(
+        null=True, blank=True, help_text="Aliases of providers that will never take it, though another may."
+    )
     used: models.JSONField[Any, Any] = models.JSONField(
         null=True, blank=True, help_text="What all its calls used, by the unit in which providers bill it."
     )
@@ -90,6 +100,12 @@ class Item(models.Model):
                 name="item_ended_badly",
                 condition=Q(status__in=[ItemStatus.FAILED, ItemStatus.UNKNOWN]),
             ),
+            # Messages that go to another provider than their batch: as short as these are few.
+            models.Index(
+                fields=["batch", "detour", "due_at", "id"],
+                name="item_detour",
+                condition=Q(status=ItemStatus.PENDING) & ~Q(detour=""),
+            ),
             # Accept, rescue and release: the items of a lease.
             models.Index(fields=["lease"], name="item_leased", condition=Q(lease__isnull=False)),
             # Delivery receipts: the item of a provider's message id.
@@ -110,10 +126,13 @@ class Item(models.Model):
 
 
 class ItemError(models.Model):
-    """What went wrong with an item: one row per item and code, counted, staff's view of every retry."""
+    """What went wrong with an item: one row per provider and code, counted, staff's view of every retry."""
 
     item = models.ForeignKey(Item, models.CASCADE, related_name="errors", db_index=False)
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="errors", db_index=False)
+    provider = models.CharField(
+        max_length=64, blank=True, default="", db_default="", help_text="Alias of who answered so; empty: nobody."
+    )
     code = models.CharField(max_length=64)
     category = models.CharField(max_length=32)
     message = models.TextField()
@@ -123,7 +142,7 @@ class ItemError(models.Model):
 
     class Meta:
         ordering = ("-last_at",)
-        constraints = (models.UniqueConstraint(fields=["item", "code"], name="item_error_code"),)
+        constraints = (models.UniqueConstraint(fields=["item", "provider", "code"], name="item_error_code"),)
         indexes = (
             # A batch's errors, for its errors endpoint and page.
             models.Index(fields=["batch", "-id"], name="item_error_batch"),

@@ -81,8 +81,9 @@ def _events(batch: Batch, item: Item, errors: list[ItemError], user: AbstractBas
     if item.first_attempt_at is not None:
         events.append(Event(item.first_attempt_at, "First call"))
     for error in errors:
+        who = error.provider if error.provider not in error.message else ""
         times = f"{error.count:,} times" if error.count > 1 else ""
-        events.append(Event(error.first_at, error.message, "failed", times, error.code))
+        events.append(Event(error.first_at, error.message, "failed", ", ".join(filter(None, [who, times])), error.code))
         if error.count > 1:
             events.append(Event(error.last_at, "The same again, for the last time so far", "failed", "", error.code))
     if item.started_at is not None and item.status == ItemStatus.RUNNING:
@@ -94,7 +95,7 @@ def _events(batch: Batch, item: Item, errors: list[ItemError], user: AbstractBas
             ItemStatus.UNKNOWN: "Nobody knows whether it was done: the call may have left, and no answer came",
             ItemStatus.CANCELLED: "Cancelled",
         }.get(ItemStatus(item.status), item.status)
-        events.append(Event(item.finished_at, words, item.status))
+        events.append(Event(item.finished_at, words, item.status, item.provider))
     elif item.attempts and item.status == ItemStatus.PENDING and sees_every_error(user, batch):
         events.append(Event(item.due_at, "Next try", "pending"))
     if item.delivered_at is not None and item.delivery:

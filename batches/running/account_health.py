@@ -11,10 +11,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from batches.outcomes import Fault, Outcome, Snooze, Succeeded
+from batches.outcomes import ACCOUNT_CATEGORIES, Fault, Outcome, Snooze, Succeeded
 from providers.base import ErrorCategory
 
-ACCOUNT_CATEGORIES = frozenset({ErrorCategory.AUTHENTICATION, ErrorCategory.BUDGET})
 TROUBLE_CATEGORIES = frozenset(
     {ErrorCategory.RATE_LIMIT, ErrorCategory.SERVER, ErrorCategory.TIMEOUT, ErrorCategory.NETWORK}
 )

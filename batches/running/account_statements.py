@@ -14,7 +14,8 @@ from django.db.backends.utils import CursorWrapper
 
 from batches.account_states import AccountState, known_accounts
 from batches.dispatching.probes import SHORTEST_SECONDS
-from batches.running.account_health import ACCOUNT_CATEGORIES, TROUBLE_CATEGORIES
+from batches.outcomes import ACCOUNT_CATEGORIES
+from batches.running.account_health import TROUBLE_CATEGORIES
 from batches.running.changes import Change, clean
 from batches.states import ECONOMY_LANE
 from providers.base import ErrorCategory

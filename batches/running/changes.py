@@ -43,6 +43,8 @@ class Change:
     ``simulated``: by the sandbox, so nobody pays it. ``cost``: of what was used, at the prices of this moment; None
     where nothing was, or has no price. ``waited_ms``: for limits, until the call left or, where it did not, until it
     may be tried again. ``queued_ms``: from when the item was due until a worker began with it; None where none did.
+    ``detour``: the fallback that it goes to next, empty where it goes with its batch again, None where that stays as
+    it is; ``refused_by``: the providers that will never take it.
     """
 
     item_id: int
@@ -67,6 +69,8 @@ class Change:
     cost: Decimal | None = None
     waited_ms: int = 0
     queued_ms: int | None = None
+    detour: str | None = None
+    refused_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from batches.account_states import known_accounts
+from batches.accounts import chain_of
 from batches.backoff import RetryPolicy
 from batches.limits import Limit, limits_of
 from batches.models import Batch
@@ -35,7 +36,8 @@ class Misconfigured(Exception):
 class BatchContext:
     """A batch as its items need it. ``provider``: who is called, its own or a fallback; ``waits``: whether its items
     wait for an account that refuses everybody, rather than fail; ``counts_tokens``: whether a call's size decides when
-    it may leave, so that nothing is reserved before it is known."""
+    it may leave, so that nothing is reserved before it is known; ``chain``: to whom messages may go, its own provider
+    first, empty where they may not switch."""
 
     batch_id: int
     owner_id: int
@@ -52,6 +54,7 @@ class BatchContext:
     public_id: str = ""
     """By which the log knows it."""
     counts_tokens: bool = False
+    chain: tuple[str, ...] = ()
 
     @property
     def is_fresh(self) -> bool:
@@ -102,6 +105,7 @@ def read(batch_id: int, alias: str = "") -> BatchContext:
     except Exception as error:  # whatever somebody's operation or adapter raises where it is made
         raise Misconfigured(policy) from error
     limits = limits_of(batch, provider)
+    switches = batch.when_unavailable == WhenUnavailable.SWITCH
     return BatchContext(
         batch_id=batch.pk,
         owner_id=batch.owner_id,
@@ -113,9 +117,10 @@ def read(batch_id: int, alias: str = "") -> BatchContext:
         timeout_seconds=batch.timeout_ms / 1000,
         limits=limits,
         read_at=time.monotonic(),
+        public_id=batch.public_id,
         waits=batch.when_unavailable != WhenUnavailable.FAIL,
         known_version=version,
-        public_id=batch.public_id,
+        chain=chain_of(batch.provider, batch.fallbacks) if switches else (),
         counts_tokens=any(limit.tokens_per_second is not None for limit in limits),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection
@@ -28,6 +28,8 @@ class LeasedItem:
     failures: int
     elapsed_seconds: float
     queued_seconds: float = 0.0
+    refused_by: tuple[str, ...] = field(default=(), kw_only=True)
+    """Aliases of providers that will never take it, though another may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,8 @@ _ACCEPT = f"""
            -- What became fast has a retry window of its own: at a provider's batch API an item may wait for a day.
            CASE WHEN item.first_attempt_at IS NULL THEN 0
                 ELSE EXTRACT(EPOCH FROM now() - GREATEST(item.first_attempt_at, batch.fast_since)) END::float8,
-           EXTRACT(EPOCH FROM now() - GREATEST(item.due_at, batch.started_at))::float8
+           EXTRACT(EPOCH FROM now() - GREATEST(item.due_at, batch.started_at))::float8,
+           item.refused_by
       FROM accepted JOIN batches_item AS item ON item.lease_id = accepted.id
       LEFT JOIN batches_batch AS batch ON batch.id = accepted.batch_id
      ORDER BY item.id
@@ -76,7 +79,8 @@ def accept(lease_id: int, worker: str) -> AcceptedLease | None:
         return None
     batch_id, lane, provider, probe, runs = rows[0][:5]
     items = tuple(
-        LeasedItem(key, name, json.loads(given), *counts) for _, _, _, _, _, key, name, given, *counts in rows
+        LeasedItem(key, name, json.loads(given), *counts, refused_by=tuple(json.loads(refused or "[]")))
+        for _, _, _, _, _, key, name, given, *counts, refused in rows
     )
     return AcceptedLease(lease_id, batch_id, lane, runs, items, provider, probe)
 

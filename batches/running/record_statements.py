@@ -51,7 +51,8 @@ _WRITE_ITEMS = f"""
         SELECT * FROM json_to_recordset(%s) AS change (
             item_id bigint, lease_id bigint, attempt_id uuid, status text, delay float8, attempts int, failures int,
             result jsonb, quality float8, provider_reference text, duration_ms int,
-            category text, code text, message text, provider text, used jsonb, cost numeric
+            category text, code text, message text, provider text, used jsonb, cost numeric,
+            detour text, refused_by jsonb
         )
     ), held AS (
         SELECT item.id, item.lease_id FROM batches_item AS item JOIN change ON item.id = change.item_id
@@ -80,6 +81,8 @@ _WRITE_ITEMS = f"""
            error_code = change.code,
            error_message = change.message,
            finished_at = CASE WHEN change.status = 'pending' THEN NULL ELSE clock_timestamp() END,
+           detour = COALESCE(change.detour, item.detour),
+           refused_by = COALESCE(change.refused_by, item.refused_by),
            {_billed("change")}
       FROM change JOIN held ON held.id = change.item_id AND held.lease_id = change.lease_id
      WHERE item.id = change.item_id
@@ -104,7 +107,7 @@ def write_items(cursor: CursorWrapper, group: Sequence[Change]) -> tuple[list[Ch
 def _row(change: Change) -> dict[str, Any]:
     """The change as one JSON object: as arrays, a parameter per column, it cost the worker ten times the CPU."""
     fault = change.fault if change.status in FINAL_ITEM_STATUSES else None
-    return {
+    row: dict[str, Any] = {
         "item_id": change.item_id,
         "lease_id": change.lease_id,
         "attempt_id": change.attempt_id,
@@ -123,6 +126,9 @@ def _row(change: Change) -> dict[str, Any]:
         "used": _used(change),
         "cost": None if change.cost is None else str(change.cost),
     }
+    if change.detour is not None:  # of few: what is not there stays as it is
+        row |= {"detour": change.detour, "refused_by": list(change.refused_by) or None}
+    return row
 
 
 def _used(change: Change) -> dict[str, int] | None:
@@ -241,17 +247,17 @@ def count(
 
 
 _WRITE_ERRORS = """
-    INSERT INTO batches_itemerror (item_id, batch_id, code, category, message, count, first_at, last_at)
-    SELECT item_id, batch_id, code, category, message, 1, clock_timestamp(), clock_timestamp()
-      FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[])
-        AS fault (item_id, batch_id, code, category, message)
-    ON CONFLICT (item_id, code) DO UPDATE
+    INSERT INTO batches_itemerror (item_id, batch_id, provider, code, category, message, count, first_at, last_at)
+    SELECT item_id, batch_id, provider, code, category, message, 1, clock_timestamp(), clock_timestamp()
+      FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[])
+        AS fault (item_id, batch_id, provider, code, category, message)
+    ON CONFLICT (item_id, provider, code) DO UPDATE
        SET count = batches_itemerror.count + 1, last_at = EXCLUDED.last_at, message = EXCLUDED.message
 """
 
 
 def write_errors(cursor: CursorWrapper, applied: Sequence[Change]) -> None:
-    """Keep one row per item and error code, counted."""
+    """Keep one row per item, provider and error code, counted."""
     faults = [(change, change.fault) for change in applied if change.fault]
     if not faults:
         return
@@ -260,6 +266,7 @@ def write_errors(cursor: CursorWrapper, applied: Sequence[Change]) -> None:
         [
             [change.item_id for change, _ in faults],
             [change.batch_id for change, _ in faults],
+            [change.provider for change, _ in faults],
             [clean(fault.code)[:64] for _, fault in faults],
             [str(fault.category) for _, fault in faults],
             [clean(fault.message)[:MESSAGE_LIMIT] for _, fault in faults],

@@ -22,6 +22,7 @@ from gevent.event import Event
 from gevent.lock import Semaphore
 from gevent.pool import Pool
 
+from batches.account_states import PATIENCE_SECONDS
 from batches.backoff import RetryPolicy
 from batches.limits import USUAL_TOKENS, reserve, settle
 from batches.logs.fields import bind
@@ -40,6 +41,7 @@ from batches.running.departures import (
     slots_of,
     until_near,
 )
+from batches.running.elsewhere import elsewhere
 from batches.running.learning import Usage
 from batches.running.leases import AcceptedLease, LeasedItem
 from batches.running.watch import HeldLease, Watch
@@ -259,6 +261,14 @@ class Runner:
             change = change_of(bug(error, call, context), self._held(held, context, item), **facts)
         if judgement is not None:
             change = replace(change, opens_account=judgement.opens_for, fault=judgement.fault or change.fault)
+        change = elsewhere(
+            change,
+            outcome,
+            self._held(held, context, item),
+            context.chain,
+            self._is_available,
+            elapsed_seconds=facts["elapsed_seconds"],
+        )
         attempt_log.note(context.operation.name, item, change, facts["elapsed_seconds"])
         self._record(change)
 
@@ -273,6 +283,10 @@ class Runner:
         logger.warning("The breaker of account %s opens: %s", alias, judgement.opens_for)
         self._watch.open_account(alias)
         return judgement
+
+    def _is_available(self, alias: str) -> bool:
+        """Whether an account takes calls, or will in a moment."""
+        return not self._watch.is_open(alias) and self._watch.seconds_closed(alias) <= PATIENCE_SECONDS
 
     def _foresee(self, context: BatchContext, call: Call, request: ChatRequest) -> None:
         """Expect what the first question will use; others of the same item follow it freely, and are settled."""
@@ -351,7 +365,9 @@ class Runner:
             self._note_closed_account(context, outcome)
             return outcome
         except DeadlineExceeded:
-            return Unknown(NO_ANSWER) if call.left and not context.provider.idempotent else Retry(NO_ANSWER)
+            if call.left:
+                return Retry(NO_ANSWER) if context.provider.idempotent else Unknown(NO_ANSWER)
+            return Retry(replace(NO_ANSWER, elsewhere=True))
         except Exception as error:
             if is_ledgers(error, context):
                 return Snooze(NO_PERMIT_SNOOZE_SECONDS)

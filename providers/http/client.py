@@ -173,6 +173,7 @@ class HttpClient:
             retry_after=verdict.retry_after if asked is None else asked,
             status=response.status,
             request_id=response.request_id,
+            of_provider=verdict.of_provider,
         )
 
 

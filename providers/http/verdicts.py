@@ -24,6 +24,8 @@ class Verdict:
     """Ours, never the provider's: its messages repeat phone numbers, keys and texts."""
     retry_after: float | None = None
     """Seconds that the body asks us to wait, where a provider says so there and not in a header."""
+    of_provider: bool = False
+    """Whether another provider may take what this one refuses for good."""
 
 
 Refine = Callable[[int, Any, Verdict], Verdict]

@@ -45,6 +45,8 @@ PERMANENT_CODES = {
     21704: (ErrorCategory.INVALID_REQUEST, "the messaging service has no sender"),
     21705: (ErrorCategory.INVALID_REQUEST, "the messaging service is not valid"),
 }
+OF_PROVIDER = frozenset({20404, 21212, 21408, 21603, 21606, 21607, 21608, 21612, 21703, 21704, 21705})
+"""Those of them that are about the account, its sender or its routes: another provider may take the message."""
 RETRYABLE_CODES = {
     14107: (ErrorCategory.RATE_LIMIT, "too many messages at once"),
     20429: (ErrorCategory.RATE_LIMIT, "too many requests"),
@@ -153,7 +155,10 @@ class Twilio(SmsAdapter):
             return refined(verdict, code)
         if code in PERMANENT_CODES:
             category, words = PERMANENT_CODES[code]
-            return refined(verdict, code, category=category, words=words, permanent=True, surely_not_sent=True)
+            own = code in OF_PROVIDER
+            return refined(
+                verdict, code, category=category, words=words, permanent=True, surely_not_sent=True, of_provider=own
+            )
         if code in RETRYABLE_CODES:
             category, words = RETRYABLE_CODES[code]
             return refined(verdict, code, category=category, words=words, permanent=False, surely_not_sent=True)

@@ -18,15 +18,20 @@ from providers.sms.signatures import DIGESTS_BY_LENGTH, is_same, is_signed_token
 PERMANENT_CODES = {
     "1020": (ErrorCategory.INVALID_REQUEST, "a parameter is not valid"),
     "1050": (ErrorCategory.INVALID_REQUEST, "the recipient is barred"),
+    "1060": (ErrorCategory.AUTHENTICATION, "the account is barred"),
     "1070": (ErrorCategory.BUDGET, "the account has no credit"),
     "1080": (ErrorCategory.AUTHENTICATION, "the account is not active"),
     "1120": (ErrorCategory.INVALID_REQUEST, "the sender is not valid"),
+    "1140": (ErrorCategory.INVALID_REQUEST, "the account may not use this facility"),
     "1150": (ErrorCategory.INVALID_REQUEST, "the message has no content that can be sent"),
     "1160": (ErrorCategory.INVALID_REQUEST, "the text is too long"),
     "1240": (ErrorCategory.INVALID_REQUEST, "the recipient cannot be reached"),
     "1250": (ErrorCategory.INVALID_REQUEST, "the recipient is not a phone number"),
     "1330": (ErrorCategory.INVALID_REQUEST, "the recipient cannot be reached"),
 }
+
+OF_PROVIDER = frozenset({"1120", "1140"})
+"""Those of them that are about the account or its sender: another provider may take the message."""
 
 # Of messages that were taken: the short codes of the older receipts, and the numbers above.
 DELIVERY_FAULTS = {
@@ -95,7 +100,10 @@ class Vonage(SmsAdapter):
             return verdict
         if status < 500 and code in PERMANENT_CODES:
             category, words = PERMANENT_CODES[code]
-            return refined(verdict, code, category=category, words=words, permanent=True, surely_not_sent=True)
+            own = code in OF_PROVIDER
+            return refined(
+                verdict, code, category=category, words=words, permanent=True, surely_not_sent=True, of_provider=own
+            )
         return refined(verdict, code)
 
     @property

@@ -144,6 +144,7 @@ def test_errors_are_counted_by_category(client: Client, submit: Submit) -> None:
         "position": 0,
         "itemStatus": "failed",
         "attempts": 0,
+        "provider": "",
         "category": "server",
         "code": "http_503",
         "message": "It was http_503.",

@@ -44,20 +44,21 @@ def test_a_messaging_service_can_be_the_sender(raw_server: RawServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("to", "code"),
+    ("to", "code", "of_provider"),
     [
-        ("+15005550001", "21211"),
-        ("+15005550002", "21612"),
-        ("+15005550003", "21408"),
-        ("+15005550004", "21610"),
-        ("+15005550009", "21614"),
-        ("+1", "21211"),
+        ("+15005550001", "21211", False),
+        ("+15005550002", "21612", True),
+        ("+15005550003", "21408", True),
+        ("+15005550004", "21610", False),
+        ("+15005550009", "21614", False),
+        ("+1", "21211", False),
     ],
 )
-def test_numbers_that_cannot_be_reached(sandbox: SandboxServer, to: str, code: str) -> None:
+def test_numbers_that_cannot_be_reached(sandbox: SandboxServer, to: str, code: str, of_provider: bool) -> None:
     with pytest.raises(ProviderError) as caught:
         send(sandbox.url, to=to)
     assert (caught.value.code, caught.value.permanent, caught.value.surely_not_sent) == (code, True, True)
+    assert caught.value.of_provider is of_provider, "whether another provider may reach it"
     assert sandbox.log()[0]["accepted"] is False
 
 

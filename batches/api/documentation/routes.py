@@ -259,6 +259,7 @@ ERROR = {
     "position": 7,
     "itemStatus": "failed",
     "attempts": 3,
+    "provider": "openai-gpt-5",
     "category": "timeout",
     "code": "timeout",
     "message": "No answer.",
