@@ -19,6 +19,7 @@ from django.db.models.functions import Now
 from batches.models import AuditEntry, ProviderCredential
 from batches.problems import InvalidInput, Problem
 from providers.keys import Entered, replace_entered
+from providers.registry import needed_account
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +64,9 @@ def problems_of(alias: str, secret: str, account: str) -> list[Problem]:
     if len(account) > LONGEST_ACCOUNT or not account.isascii() or not account.isprintable():
         message = f"Must be at most {LONGEST_ACCOUNT} printable ASCII characters."
         found.append(Problem("account", message, "invalid_text"))
+    if not account and (variable := needed_account(alias)):
+        message = f"Name the account that the key belongs to, or set {variable}."
+        found.append(Problem("account", message, "required"))
     if not settings.CREDENTIAL_KEYS:
         found.append(Problem("secret", NO_KEYS, "not_available"))
     return found

@@ -9,20 +9,31 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error
 
-from providers.keys import consult
-from providers.registry import UnknownProvider, aliases_without_key, how_to_set, problems_of, provider_aliases
+from providers.keys import consult, key_of
+from providers.registry import (
+    UnknownProvider,
+    aliases_without_key,
+    get_provider,
+    how_to_set,
+    lacks_of,
+    problems_of,
+    provider_aliases,
+    why_no_receipts,
+)
+from providers.sms.adapter import SmsAdapter
 
 
 def check_providers(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
     """E001 wrong entry, E002 no key in production, E003 unknown default; W001 who uses the sandbox.
 
-    W002: who has no key yet in production, where keys can be entered.
+    W002: who has no key yet in production, where keys can be entered. W003: who has a key, but not all that belongs to
+    it, and cannot be used. W004: who is asked for no receipts.
     """
     problems = {alias: " ".join(problems_of(alias)) for alias in provider_aliases()}
     messages: list[CheckMessage] = [
         Error(f"PROVIDERS[{alias!r}]: {problem}", id="providers.E001") for alias, problem in problems.items() if problem
     ]
-    return messages or [*_check_keys(), *_check_defaults()]
+    return messages or [*_check_keys(), *_check_what_belongs_to_keys(), *_check_defaults()]
 
 
 def _check_keys() -> list[CheckMessage]:
@@ -50,6 +61,19 @@ def _check_keys() -> list[CheckMessage]:
             id="providers.W001",
         )
     ]
+
+
+def _check_what_belongs_to_keys() -> list[CheckMessage]:
+    messages: list[CheckMessage] = []
+    for alias in provider_aliases():
+        lacks = " ".join(lacks_of(alias))
+        if lacks:
+            messages.append(checks.Warning(f"Provider {alias!r} cannot be used. {lacks}", id="providers.W003"))
+            continue
+        provider = get_provider(alias) if key_of(alias) else None
+        if isinstance(provider, SmsAdapter) and (why := why_no_receipts(provider)):
+            messages.append(checks.Warning(f"Provider {alias!r}: {why}", id="providers.W004"))
+    return messages
 
 
 def _sentence(words: str) -> str:

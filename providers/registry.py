@@ -19,6 +19,7 @@ from django.utils.module_loading import import_string
 from providers.base import ChatProvider, ImageProvider, Limits, Provider, SmsProvider
 from providers.keys import consult, is_undecipherable, key_of, on_change
 from providers.prices import problems_of_prices
+from providers.sms.adapter import SmsAdapter
 
 Kind = Literal["chat", "images", "sms"]
 
@@ -26,11 +27,13 @@ VERBS: dict[Kind, str] = {"chat": "complete", "images": "generate", "sms": "send
 # What the registry itself passes to an adapter; every other parameter of an adapter is an option of its entry.
 PASSED = frozenset({"self", "alias", "key", "uses_sandbox", "receipts_url", "signature_secret"})
 REGISTRY_OPTIONS = frozenset(
-    {"adapter", "base_url", "fallbacks", "key_variable", "limits", "model", "prices", "signature_variable"}
+    {"adapter", "base_url", "fallbacks", "key_variable", "limits", "model", "prices", "signature_variable", "variables"}
 )
 # What the registry does not pass to an adapter as it stands in the entry.
-KEPT = frozenset({"adapter", "fallbacks", "key_variable", "limits", "prices", "signature_variable"})
+KEPT = frozenset({"adapter", "fallbacks", "key_variable", "limits", "prices", "signature_variable", "variables"})
 SANDBOX_KEY = "sandbox"
+SANDBOX_OPTIONS = {"account": "sandbox", "sender": "+15005550006"}
+"""What the sandbox is told where the variable of an option is not set."""
 
 
 class UnknownProvider(Exception):
@@ -53,7 +56,8 @@ def provider_aliases(kind: Kind | None = None) -> list[str]:
 def get_provider(alias: str) -> Provider:
     """The provider of this alias.
 
-    Raises :class:`UnknownProvider`, or ``ImproperlyConfigured`` for a wrong entry or, in production, no key.
+    Raises :class:`UnknownProvider`, or ``ImproperlyConfigured`` for a wrong entry, a key without what belongs to it
+    or, in production, no key.
     """
     if alias not in settings.PROVIDERS:
         raise UnknownProvider(alias, provider_aliases())
@@ -65,6 +69,9 @@ def get_provider(alias: str) -> Provider:
         if settings.PRODUCTION:
             raise ImproperlyConfigured(f"Provider {alias!r} has no key: {how_to_set(alias)}")
         entry["base_url"] = sandbox_url(alias)
+        entry |= {name: SANDBOX_OPTIONS[name] for name in _unset(entry) if name in SANDBOX_OPTIONS}
+    elif lacks := list(lacks_of(alias)):
+        raise ImproperlyConfigured(f"PROVIDERS[{alias!r}]: {' '.join(lacks)}")
     elif key.account and "account" in entry:
         entry["account"] = key.account
     limits = Limits(**entry.get("limits", {}))
@@ -118,11 +125,30 @@ def receipts_url(alias: str, *, uses_sandbox: bool) -> str:
 
 def is_public(url: str) -> bool:
     """Whether others may reach the address, by its looks: no name of this machine, no private number."""
-    host = urlsplit(url).hostname or ""
     try:
-        return ipaddress.ip_address(host).is_global
+        address = urlsplit(url)
     except ValueError:
-        return "." in host and not host.endswith((".localhost", ".local", ".internal", ".test"))
+        return False
+    host = address.hostname or ""
+    if address.scheme not in {"http", "https"}:
+        return False
+    try:
+        number = ipaddress.ip_address(host)
+    except ValueError:
+        named = "." in host and not host.rpartition(".")[2].isdecimal()
+        return named and not host.endswith((".localhost", ".local", ".internal", ".test"))
+    return (getattr(number, "ipv4_mapped", None) or number).is_global
+
+
+def why_no_receipts(provider: SmsAdapter) -> str | None:
+    """Why a provider of messages is not asked for receipts; None where it is."""
+    if provider.receipts_url:
+        return None
+    if not settings.PUBLIC_URL:
+        return "PUBLIC_URL is not set: no receipts are asked for."
+    if not receipts_url(provider.alias, uses_sandbox=provider.uses_sandbox):
+        return "PUBLIC_URL is an address that the provider cannot reach: no receipts are asked for."
+    return "The secret that it signs with is not set: no receipts are asked for."
 
 
 def aliases_without_key() -> list[str]:
@@ -159,6 +185,25 @@ def problems_of(alias: str) -> Iterator[str]:
     if "prices" in entry:
         yield from problems_of_prices(entry["prices"])
     yield from _problems_of_fallbacks(alias, entry.get("fallbacks", ()))
+
+
+def lacks_of(alias: str) -> Iterator[str]:
+    """Sentences that say what an entry with a key lacks beside it, such as the account that the key belongs to."""
+    entry, key = settings.PROVIDERS[alias], key_of(alias)
+    for name in _unset(entry) if key is not None else ():
+        if not (key and name == "account" and key.account):
+            yield f"It has a key, but no {name}: set {entry['variables'][name]}."
+
+
+def needed_account(alias: str) -> str:
+    """The variable of the account without which a key of this alias is of no use; empty where it needs none."""
+    entry = settings.PROVIDERS.get(alias, {})
+    return str(entry["variables"]["account"]) if "account" in _unset(entry) else ""
+
+
+def _unset(entry: Mapping[str, Any]) -> list[str]:
+    """The options of an entry whose variables are not set."""
+    return [name for name in entry.get("variables", {}) if not entry.get(name)]
 
 
 def _problems_of_limits(limits: Any) -> Iterator[str]:

@@ -100,6 +100,7 @@ def test_keys_to_encrypt_with_are_changed_one_after_the_other(settings: Settings
         (ALIAS, "kéy", "", "secret"),
         (ALIAS, SECRET, "a" * 101, "account"),
         (ALIAS, SECRET, "a\nb", "account"),
+        ("twilio", SECRET, "", "account"),
     ],
 )
 def test_what_is_no_key_is_refused(alias: str, secret: str, account: str, path: str) -> None:

@@ -22,7 +22,7 @@ from batches.api.base import AlwaysJSON
 from batches.api.errors import BodyTooLarge
 from batches.credentials import look_again
 from batches.events import announce_facts
-from providers.registry import receipts_url
+from providers.registry import why_no_receipts
 from providers.sms.adapter import SmsAdapter
 from providers.sms.callbacks import Callback, Malformed
 
@@ -99,15 +99,5 @@ def callbacks_shape(alias: str) -> dict[str, Any] | None:
     return {
         "receipts": bool(provider.receipts_url),
         "inboundUrl": f"{base}/api/inbound/{alias}" if base else None,
-        "why": _why_not(provider),
+        "why": why_no_receipts(provider),
     }
-
-
-def _why_not(provider: SmsAdapter) -> str | None:
-    if provider.receipts_url:
-        return None
-    if not settings.PUBLIC_URL:
-        return "PUBLIC_URL is not set: no receipts are asked for."
-    if not receipts_url(provider.alias, uses_sandbox=provider.uses_sandbox):
-        return "PUBLIC_URL is an address that the provider cannot reach: no receipts are asked for."
-    return "The secret that it signs with is not set: no receipts are asked for."

@@ -18,7 +18,7 @@ from batches.states import ECONOMY, FAST
 from providers.base import Provider, answers_batches
 from providers.keys import is_undecipherable, key_of
 from providers.prices import UNITS, prices_of
-from providers.registry import VERBS, problems_of, provider_aliases
+from providers.registry import VERBS, lacks_of, problems_of, provider_aliases
 
 DEFAULTS = {"chat": "DEFAULT_CHAT_PROVIDER", "images": "DEFAULT_IMAGE_PROVIDER", "sms": "DEFAULT_SMS_PROVIDER"}
 
@@ -75,7 +75,7 @@ def _hindrances(
 
 
 def _why_unusable(alias: str, *, details: bool) -> dict[str, Any]:
-    if wrong := list(problems_of(alias)):
+    if wrong := [*problems_of(alias), *lacks_of(alias)]:
         words = " ".join(wrong) if details else "Its entry in the settings is wrong."
         return {"code": "misconfigured", "message": words, "until": None}
     if is_undecipherable(alias):

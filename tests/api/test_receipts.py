@@ -330,7 +330,21 @@ def test_a_real_provider_is_told_no_private_address(
 
     monkeypatch.setenv("TWILIO_AUTH_TOKEN", "real")
     monkeypatch.setenv("VONAGE_API_SECRET", "real")
-    for address in ("http://127.0.0.1:8000", "http://localhost:8000", "http://10.0.0.7", "http://server"):
+    own = {"account": "AC1", "sender": "+15005550006"}
+    settings.PROVIDERS = {
+        alias: {**entry, **own} if "account" in entry else entry for alias, entry in settings.PROVIDERS.items()
+    }
+    for address in (
+        *("http://127.0.0.1:8000", "http://localhost:8000", "http://10.0.0.7", "http://server", "server.example.com"),
+        *(
+            "ftp://example.com",
+            "http://[::ffff:10.0.0.7]",
+            "http://[::1]",
+            "http://127.1",
+            "http://2130706433",
+            "http://[",
+        ),
+    ):
         settings.PUBLIC_URL = address
         get_provider.cache_clear()
         shapes = {one["id"]: one["callbacks"] for one in client.get("/api/providers").json()["providers"]}

@@ -48,6 +48,8 @@ class TwoSandboxes(SandboxServer):
             "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
             "MESSAGES_SANDBOX_URL": self.messages.url,
             "TWILIO_AUTH_TOKEN": "sandbox",
+            "TWILIO_ACCOUNT_SID": "AC1",
+            "TWILIO_FROM": "+15005550006",
         }
 
     def configure(self, **settings: Any) -> dict[str, Any]:

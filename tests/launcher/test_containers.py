@@ -68,6 +68,18 @@ def test_secrets_have_no_default() -> None:
         assert all(use.startswith(":?") for use in uses)
 
 
+def test_every_provider_can_be_set_up_from_outside() -> None:
+    """In production an alias without its key stops the start: whoever cannot pass one cannot start at all."""
+    wanted = {"PROVIDERS", "PROVIDER_PRICES", "COST_MARKUP", "CREDENTIAL_KEYS"}
+    wanted |= {f"DEFAULT_{kind}_PROVIDER" for kind in ("CHAT", "IMAGE", "SMS")}
+    for entry in settings.KNOWN_PROVIDERS.values():
+        names = {entry["key_variable"], entry.get("signature_variable"), *entry.get("variables", {}).values()}
+        wanted |= names - {None}
+    common = COMPOSE.split("x-environment:")[1].split("\nx-application:")[0]
+    passed = set(re.findall(r"^  (\w+): \$\{\1:-\}$", common, flags=re.MULTILINE))
+    assert wanted <= passed
+
+
 def test_ports_are_open_to_this_machine_only_unless_asked() -> None:
     published = re.findall(r'^\s+- "(.*:\d+)"$', COMPOSE, flags=re.MULTILINE)
     assert published

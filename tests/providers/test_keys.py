@@ -78,6 +78,7 @@ def test_a_key_that_cannot_be_decrypted_is_none() -> None:
 
 def test_in_production_one_without_a_key_is_told_how_to_have_one(settings: Settings) -> None:
     settings.PRODUCTION = True
+    settings.PUBLIC_URL = "https://batches.example.com"
     settings.CREDENTIAL_KEYS = []
     settings.DEFAULT_CHAT_PROVIDER, settings.DEFAULT_SMS_PROVIDER = "smart", "text"
     assert {message.id for message in check_providers(None)} == {"providers.E002"}

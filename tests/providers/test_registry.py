@@ -10,6 +10,7 @@ from batchsite import environment
 from providers.ai.openai import OpenAI
 from providers.base import ChatRequest, Limits
 from providers.checks import check_providers
+from providers.keys import Entered, replace_entered
 from providers.registry import UnknownProvider, get_provider, provider_aliases, resolve
 from providers.sms.twilio import Twilio
 from tests.sandbox_fixture import SandboxServer
@@ -95,7 +96,7 @@ def test_with_a_key_nobody_uses_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> 
     provider = get_provider("smart")
     assert isinstance(provider, OpenAI)
     assert provider.uses_sandbox is False
-    assert ids() == []
+    assert ids() == ["providers.W004"]  # its receipts have nowhere to go
 
 
 def test_without_a_key_production_refuses(settings: Settings) -> None:
@@ -155,3 +156,48 @@ def test_a_variable_names_the_entries_in_use(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("PROVIDERS", "txt,text")
     with pytest.raises(ImproperlyConfigured, match="PROVIDERS names txt; known are smart, text"):
         environment.selection("PROVIDERS", known)
+
+
+UNSET = {**SMS, "account": "", "sender": "", "variables": {"account": "EXAMPLE_ACCOUNT", "sender": "EXAMPLE_FROM"}}
+
+
+def test_a_key_without_what_belongs_to_it_is_of_no_use(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its messages would go out in the name of the sandbox's account, and be refused one by one."""
+    settings.PROVIDERS = {"smart": CHAT, "text": UNSET}
+    assert get_provider("text").uses_sandbox
+    monkeypatch.setenv("EXAMPLE_KEY", "key")
+    monkeypatch.setenv("EXAMPLE_TOKEN", "token")
+    get_provider.cache_clear()
+    with pytest.raises(ImproperlyConfigured, match="no sender: set EXAMPLE_FROM"):
+        get_provider("text")
+    (message,) = check_providers(None)
+    assert message.id == "providers.W003"
+    assert "no account: set EXAMPLE_ACCOUNT." in message.msg and "no sender: set EXAMPLE_FROM." in message.msg
+    settings.PROVIDERS = {"smart": CHAT, "text": {**UNSET, "account": "AC1", "sender": "+14155550100"}}
+    assert get_provider("text").uses_sandbox is False
+
+
+def test_an_entered_account_is_one(settings: Settings) -> None:
+    settings.PROVIDERS = {"smart": CHAT, "text": {**UNSET, "sender": "+14155550100"}}
+    replace_entered({"text": Entered("token", "AC7")})
+    assert get_provider("text")._account == "AC7"  # type: ignore[attr-defined]
+    replace_entered({"text": Entered("token")})
+    with pytest.raises(ImproperlyConfigured, match="no account: set EXAMPLE_ACCOUNT"):
+        get_provider("text")
+    replace_entered({})
+
+
+@pytest.mark.parametrize(
+    ("public", "words"),
+    [("", "PUBLIC_URL is not set"), ("http://10.0.0.7", "cannot reach"), ("ftp://a.example.com", "cannot reach")],
+)
+def test_who_is_asked_for_no_receipts_is_named(
+    public: str, words: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXAMPLE_KEY", "key")
+    monkeypatch.setenv("EXAMPLE_TOKEN", "token")
+    settings.PUBLIC_URL = public
+    (message,) = check_providers(None)
+    assert (message.id, words in message.msg) == ("providers.W004", True)
+    settings.PUBLIC_URL = "https://batches.example.com"
+    assert ids() == []
