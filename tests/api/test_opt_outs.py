@@ -15,8 +15,8 @@ from batches import opt_outs
 from batches.models import AuditEntry, Contact, OptOut
 from providers.sandbox.receipts import Post
 from providers.sandbox.signing import plivo_post, twilio_post, vonage_post
+from tests.api.callbacks.conftest import BASE, SECRET, post, public
 from tests.api.conftest import problems_of
-from tests.api.test_receipts import BASE, SECRET, post, public
 
 __all__ = ["public"]
 

@@ -11,7 +11,7 @@ from django.test import Client
 from records import topics
 from records.models import Topic
 from tests.records.conftest import JSON, Remember
-from tests.records.test_memories import get, post, put
+from tests.records.memory_service import get, post, put
 
 
 def new(client: Client, name: str, **fields: Any) -> Any:

@@ -1,73 +1,27 @@
-"""Delivery receipts: signed or nothing, in any order, as often as they like."""
+"""Delivery receipts, in any order, as often as they like."""
 
 from __future__ import annotations
 
 import hmac
 import threading
 import uuid
-from collections.abc import Callable
-from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 from django.db.models import TextField, Value
-from django.db.models.functions import Cast, Concat, Now
+from django.db.models.functions import Cast, Concat
 from django.test import Client
 from django.utils import timezone
 
 from batches import receipts
-from batches.models import Batch, BatchHistogram, DeliveryReceipt, Item, ItemError
+from batches.models import Batch, BatchHistogram, DeliveryReceipt, ItemError
 from batches.progress import publisher
 from batches.running import record_statements
-from batches.states import ItemStatus
-from providers.sandbox.receipts import Post
 from providers.sandbox.signing import plivo_post, twilio_post, vonage_post
+from tests.api.callbacks.conftest import BASE, SECRET, Tell, post
 from tests.api.conftest import Submit, end_items
-
-BASE = "https://batches.example.com"
-SECRET = "sandbox"
-"""What the registry gives to adapters of the sandbox as their key."""
-
-Tell = Callable[..., Any]
-
-
-@pytest.fixture(autouse=True)
-def public(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Known from outside, and without keys: the sandbox's providers."""
-    settings.PUBLIC_URL = BASE
-    for variable in ("TWILIO_AUTH_TOKEN", "VONAGE_API_SECRET", "PLIVO_AUTH_TOKEN"):
-        monkeypatch.delenv(variable, raising=False)
-
-
-def post(client: Client, signed: Post) -> Any:
-    """Deliver what a provider signed."""
-    headers = {name: value for name, value in signed.headers.items() if name != "Content-Type"}
-    path = signed.url.removeprefix(BASE)
-    return client.post(path, signed.body, content_type=signed.headers["Content-Type"], headers=headers)
-
-
-@pytest.fixture
-def tell(anonymous: Client, db: None) -> Tell:
-    """Twilio tells of a message."""
-
-    def run(reference: str, status: str, *, attempt: object = "", code: str = "", token: str = SECRET) -> Any:
-        fields = {"MessageSid": reference, "MessageStatus": status, "To": "+14155552671"}
-        if code:
-            fields["ErrorCode"] = code
-        return post(anonymous, twilio_post(token, f"{BASE}/api/receipts/twilio?reference={attempt}", fields))
-
-    return run
-
-
-@pytest.fixture
-def sent(submit: Submit) -> Batch:
-    """Three messages that were taken: SM0, SM1, SM2."""
-    batch = submit("sms")
-    for position in range(3):
-        end_items(batch, "succeeded", [position], provider_reference=f"SM{position}", attempt_id=uuid.uuid4())
-    return batch
 
 
 def deliveries(batch: Batch) -> list[str]:
@@ -163,152 +117,10 @@ def test_another_accounts_word_is_none(sent: Batch, tell: Tell, anonymous: Clien
     assert deliveries(sent) == ["", "", ""]
 
 
-# --- Items in doubt
-
-
-def in_doubt(batch: Batch, position: int = 0) -> uuid.UUID:
-    """Make an item unknown as a rescue does."""
-    attempt = uuid.uuid4()
-    end_items(
-        batch, "unknown", [position], attempt_id=attempt, error_category="timeout", error_code="timeout", attempts=1
-    )
-    counted = {(batch.pk, "ended_badly", 1): 1, (batch.pk, "failed:timeout", 1): 1}
-    BatchHistogram.objects.bulk_create(
-        BatchHistogram(batch_id=pk, measure=measure, bucket=bucket, count=count)
-        for (pk, measure, bucket), count in counted.items()
-    )
-    return attempt
-
-
-@pytest.mark.parametrize(("status", "delivery"), [("queued", ""), ("sent", "sent"), ("undelivered", "undelivered")])
-def test_a_receipt_settles_the_item_in_doubt_that_it_names(
-    client: Client, submit: Submit, tell: Tell, status: str, delivery: str
-) -> None:
-    batch = submit("sms", count=2)
-    attempt = in_doubt(batch)
-    assert tell("SM7", status, attempt=attempt).status_code == 204
-    item = batch.items.get(position=0)
-    batch.refresh_from_db()
-    assert (item.status, item.provider_reference, item.delivery) == ("succeeded", "SM7", delivery)
-    assert item.result == {"status": status, "segments": 1}
-    assert (batch.succeeded, batch.unknown, batch.failed) == (1, 0, 0)
-    assert batch.spent == item.cost == Decimal("0.0083")
-    figures = client.get(f"/api/batch/{batch.public_id}/analytics").json()["analytics"]
-    assert (figures["segments"], figures["failures"]) == (1, [])
-    assert tell("SM7", status, attempt=attempt).status_code == 204
-    batch.refresh_from_db()
-    assert (batch.succeeded, batch.unknown) == (1, 0)
-
-
-def test_a_receipt_that_came_while_the_call_was_running_settles_the_doubt_later(submit: Submit, tell: Tell) -> None:
-    batch = submit("sms", count=1)
-    attempt = uuid.uuid4()
-    batch.items.update(status="running", lease_id=1, attempt_id=attempt, started_at=Now())
-    assert tell("SM1", "delivered", attempt=attempt).status_code == 204
-    assert batch.items.get().status == ItemStatus.RUNNING
-    end_items(batch, "unknown", [0], lease_id=None)
-    (facts,) = receipts.match_open()
-    assert (facts.pk, facts.succeeded, facts.unknown) == (batch.pk, 1, 0)
-    item = batch.items.get()
-    assert (item.status, item.delivery) == (ItemStatus.SUCCEEDED, "delivered")
-
-
-def test_a_doubt_of_another_account_or_attempt_stays(submit: Submit, tell: Tell, anonymous: Client) -> None:
-    batch = submit("sms", count=1)
-    attempt = in_doubt(batch)
-    assert tell("SM1", "delivered", attempt=uuid.uuid4()).status_code == 204
-    fields = {"MessageUUID": "SM2", "Status": "delivered"}
-    told = plivo_post(SECRET, f"{BASE}/api/receipts/plivo?reference={attempt}", fields)
-    assert post(anonymous, told).status_code == 204
-    assert batch.items.get().status == ItemStatus.UNKNOWN
-
-
-# --- What is no receipt
-
-
-def state() -> list[Any]:
-    return [list(model._default_manager.order_by("pk").values()) for model in (DeliveryReceipt, Item, BatchHistogram)]
-
-
-@pytest.mark.parametrize("how", ["forged", "unsigned", "another token", "changed", "empty"])
-def test_what_is_not_signed_by_the_provider_is_forbidden_and_leaves_no_trace(
-    how: str, sent: Batch, tell: Tell, anonymous: Client, caplog: pytest.LogCaptureFixture
-) -> None:
-    before = state()
-    url = f"{BASE}/api/receipts/twilio?reference=x"
-    genuine = twilio_post(SECRET, url, {"MessageSid": "SM0", "MessageStatus": "delivered", "To": "+14155552671"})
-    told = {
-        "forged": genuine.forged(),
-        "unsigned": Post(url, genuine.body, {"Content-Type": genuine.headers["Content-Type"]}),
-        "another token": twilio_post("another", url, {"MessageSid": "SM0", "MessageStatus": "delivered"}),
-        "changed": Post(url, genuine.body.replace(b"SM0", b"SM1"), genuine.headers),
-        "empty": Post(url, b"", {"Content-Type": "text/plain"}),
-    }[how]
-    response = post(anonymous, told)
-    assert response.status_code == 403
-    assert response.json()["details"]["errors"][0]["code"] == "invalid_signature"
-    assert state() == before
-    assert "4155552671" not in caplog.text and "SM0" not in caplog.text
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {},
-        {"MessageSid": "SM0"},
-        {"MessageStatus": "delivered"},
-        {"MessageSid": "SM0\x00", "MessageStatus": "delivered"},
-        {"MessageSid": "S" * 101, "MessageStatus": "delivered"},
-        {"MessageSid": "SM0", "MessageStatus": "x" * 40},
-        {"MessageSid": "SM0", "MessageStatus": "deliv\x00ered"},
-    ],
-)
-def test_a_signed_one_that_says_nothing_is_a_bad_request(
-    fields: dict[str, str], sent: Batch, anonymous: Client
-) -> None:
-    before = state()
-    response = post(anonymous, twilio_post(SECRET, f"{BASE}/api/receipts/twilio", fields))
-    assert response.status_code == 400
-    assert state() == before
-
-
-def test_lone_surrogates_and_wrong_types(anonymous: Client, sent: Batch) -> None:
-    before = state()
-    url = f"{BASE}/api/receipts/vonage"
-    for document in (
-        {"message_uuid": "\ud800", "status": "delivered"},
-        {"message_uuid": ["SM0"], "status": {"a": 1}},
-        {"message_uuid": 10**60, "status": True},
-        {"message_uuid": "SM0", "status": None, "error": [1]},
-    ):
-        assert post(anonymous, vonage_post(SECRET, url, document)).status_code == 400
-    assert state() == before
-
-
-def test_a_huge_one_is_not_read(anonymous: Client, db: None) -> None:
-    url = f"{BASE}/api/receipts/twilio"
-    told = twilio_post(SECRET, url, {"MessageSid": "SM0", "MessageStatus": "delivered", "Body": "x" * 100_000})
-    assert post(anonymous, told).status_code == 413
-    assert not DeliveryReceipt.objects.exists()
-
-
 def test_a_word_that_we_do_not_know_changes_nothing(sent: Batch, tell: Tell) -> None:
     assert tell("SM0", "teleported").status_code == 204
     assert deliveries(sent)[0] == ""
     assert DeliveryReceipt.objects.filter(applied_at=None).count() == 0
-
-
-@pytest.mark.parametrize("alias", ["nobody", "openai-gpt-5"])
-def test_who_sends_no_messages_has_no_receipts(alias: str, anonymous: Client, db: None) -> None:
-    assert anonymous.post(f"/api/receipts/{alias}", {}, content_type="application/json").status_code == 404
-
-
-def test_other_methods(anonymous: Client, db: None) -> None:
-    assert anonymous.put("/api/receipts/twilio").status_code == 405
-    assert anonymous.get("/api/receipts/vonage").status_code == 403
-
-
-# --- What is asked for, and what is said of it
 
 
 def test_providers_say_whether_receipts_are_asked_for(client: Client, settings: Any) -> None:
