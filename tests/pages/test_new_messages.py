@@ -306,3 +306,16 @@ def test_a_variable_that_no_column_fills_is_a_mistake_of_the_message(person: Cli
     numbers = page_of(post(person, text="Hi {{name}}", pasted="+15005550009"))
     assert told(numbers, "text") == "No column is called name. The list has only numbers."
     assert Batch.objects.count() == 0
+
+
+def test_an_export_of_results_is_a_list_of_recipients_again(person: Client) -> None:
+    pasted = "number,id,status,to\n1,'+15005550009,failed,'+15005550009\n2,'+15005550010,failed,'+15005550010\n"
+    assert post(person, text="Once more.", pasted=pasted).status_code == 302
+    numbers = Batch.objects.get().items.order_by("position").values_list("input__to", flat=True)
+    assert list(numbers) == ["+15005550009", "+15005550010"]
+
+
+def test_options_that_nobody_touched_stay_closed(person: Client) -> None:
+    sent = {"when_unavailable": "wait", "fallbacks": ["", "", ""], "rate": "", "concurrency": "", "validity": ""}
+    page = page_of(post(person, action="check", text="Ready.", pasted=LIST, **sent))
+    assert not re.search(r"<details[^>]* open>\s*<summary>More options", page)

@@ -84,7 +84,7 @@ class Control:
     @property
     def is_touched(self) -> bool:
         """Whether somebody should see it, also among rare ones."""
-        return bool(self.problem) or self.value != self.default
+        return bool(self.problem) or self.value.strip() != self.default.strip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from django.conf import settings
 from batches.files import FileMissing, find_file
 from batches.local_copies import local_path
 from batches.pages.create.controls import Choice
+from batches.tables.cells import restored
 from batches.tables.chunks import CutTable, read_chunk
 from batches.tables.csv_rows import csv_form, read_csv
 from batches.tables.isolation import cut_table
@@ -75,12 +76,11 @@ class RecipientTable:
 
     def _guess(self) -> str:
         plain = {plain_name(column.name).replace("_", ""): column.name for column in reversed(self.columns)}
-        for name in NUMBER_COLUMNS:
-            if name in plain:
-                return plain[name]
+        named = [plain[name] for name in NUMBER_COLUMNS if name in plain]
         first = self.rows[0][1] if self.rows else {}
-        like_numbers = (name for name, cell in first.items() if _NUMBER.fullmatch(text_of_cell(cell)))
-        return next(like_numbers, self.columns[0].name if self.columns else "")
+        like_numbers = [name for name, cell in first.items() if _NUMBER.fullmatch(text_of_cell(cell))]
+        usual = named or like_numbers or [column.name for column in self.columns]
+        return next((name for name in named if name in like_numbers), usual[0] if usual else "")
 
     def keep_beginning(self) -> None:
         """Of very many rows the first are enough for somebody who still types."""
@@ -226,9 +226,9 @@ def _with_variables(names: Sequence[str]) -> list[Column]:
 
 
 def text_of_cell(cell: Any) -> str:
-    """As it would be typed: a sheet's 15005550009.0 is 15005550009."""
+    """As it would be typed: a sheet's 15005550009.0 is 15005550009, and an export's '+15005550009 is +15005550009."""
     if isinstance(cell, str):
-        return cell.strip()
+        return restored(cell.strip())
     if isinstance(cell, bool) or cell is None:
         return str(cell).lower() if cell is not None else ""
     return identity_text(cell) or ""
