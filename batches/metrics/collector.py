@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from batches.metrics.ledger import Ledger, Process, read_ledger
+from batches.metrics.ledger import COUNTED_AT_MOST, Ledger, Process, read_ledger
 from batches.running.tally import BOUNDS_MS
 
 PREFIX = "batchsite"
@@ -47,6 +47,25 @@ def _of_now(ledger: Ledger) -> Iterator[Metric]:
     for alias, seconds in ledger.closed_seconds.items():
         _add(closed, seconds, alias)
     yield from (unfinished, oldest, leased, batches, closed)
+    yield from _open_ends(ledger)
+
+
+def _open_ends(ledger: Ledger) -> Iterator[Metric]:
+    """What waits for somebody: an account to be mended, a provider to answer, a person to look."""
+    breakers = _gauge("provider_breaker_open", "1 while an account is sent nothing but probes.", "provider")
+    for alias, is_open in ledger.breakers.items():
+        _add(breakers, int(is_open), alias)
+    at_providers = _gauge("provider_batches", "Batches of economy mode that are not done.", "provider", "step")
+    for alias, step, number in ledger.provider_batches:
+        _add(at_providers, number, alias, step)
+    counted = f"counted to {COUNTED_AT_MOST}."
+    backlog = _gauge("items_waiting", f"Items that wait for another try, or for a limit; {counted}")
+    _add(backlog, ledger.backlog)
+    unknown = _gauge("messages_unknown", f"Messages of which nobody knows whether they arrived; {counted}")
+    _add(unknown, ledger.unknown)
+    receipts = _gauge("receipts_waiting", f"Delivery receipts whose message was not found yet; {counted}")
+    _add(receipts, ledger.receipts)
+    yield from (breakers, at_providers, backlog, unknown, receipts)
 
 
 def _of_processes(processes: list[Process]) -> Iterator[Metric]:
@@ -96,6 +115,11 @@ def _totals(processes: list[Process]) -> Iterator[Metric]:
     queued = CounterMetricFamily(
         f"{PREFIX}_queue_wait_seconds", "How long items waited for their turn.", labels=["provider", "process"]
     )
+    refused = CounterMetricFamily(
+        f"{PREFIX}_opt_outs_refused",
+        "Messages that were not sent because their recipient wants none.",
+        labels=["provider", "process"],
+    )
     groups = CounterMetricFamily(f"{PREFIX}_recorder_groups", "Group commits.", labels=["process"])
     items = CounterMetricFamily(f"{PREFIX}_recorder_items", "Outcomes in them.", labels=["process"])
     rescued = CounterMetricFamily(f"{PREFIX}_leases_rescued", "Leases whose worker was lost.", labels=["process"])
@@ -104,12 +128,14 @@ def _totals(processes: list[Process]) -> Iterator[Metric]:
         for family, name in ((waited, "waited_ms"), (queued, "queued_ms")):
             for provider, milliseconds in tally.get(name, {}).items():
                 family.add_metric([provider or NO_PROVIDER, process.boot_id], milliseconds / 1000)
+        for provider, number in tally.get("opted_out", {}).items():
+            refused.add_metric([provider or NO_PROVIDER, process.boot_id], number)
         for family, name in ((groups, "groups"), (items, "items")):
             if name in tally:
                 family.add_metric([process.boot_id], tally[name])
         if "rescued" in process.figures:
             rescued.add_metric([process.boot_id], process.figures["rescued"])
-    yield from (waited, queued, groups, items, rescued)
+    yield from (waited, queued, refused, groups, items, rescued)
 
 
 def _gauge(name: str, words: str, *labels: str) -> GaugeMetricFamily:

@@ -9,9 +9,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from batches.running.changes import Change
+from batches.states import FINAL_ITEM_STATUSES
 
 BOUNDS_MS = (50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000)
 """Upper ends of the classes of durations, in milliseconds; what took longer is in one more class."""
+OPTED_OUT = "opted_out"
+"""The code of a message that was not sent because its recipient wants none."""
 NO_CALL = "snoozed"
 """The outcome of an item that went back without a call."""
 
@@ -25,6 +28,7 @@ class Tally:
         self._duration_ms: Counter[str] = Counter()
         self._waited_ms: Counter[str] = Counter()
         self._queued_ms: Counter[str] = Counter()
+        self._opted_out: Counter[str] = Counter()
         self._groups = self._items = 0
         self._calls: Counter[str] = Counter()
         self._asked_at = time.monotonic()
@@ -34,12 +38,14 @@ class Tally:
         self._groups += 1
         self._items += len(group)
         for change in group:
-            outcome = str(change.status) if change.attempts else NO_CALL
+            outcome = str(change.status) if change.attempts or change.status in FINAL_ITEM_STATUSES else NO_CALL
             self._calls[change.provider] += change.attempts
             self._outcomes[change.provider, outcome, str(change.fault.category) if change.fault else ""] += 1
             if change.attempts and change.duration_ms is not None:
                 self._durations[change.provider, class_of(change.duration_ms)] += 1
                 self._duration_ms[change.provider] += change.duration_ms
+            if change.fault is not None and change.fault.code == OPTED_OUT:
+                self._opted_out[change.provider] += 1
             if change.waited_ms:
                 self._waited_ms[change.provider] += change.waited_ms
             if change.queued_ms:
@@ -61,6 +67,7 @@ class Tally:
             "duration_ms": dict(self._duration_ms),
             "waited_ms": dict(self._waited_ms),
             "queued_ms": dict(self._queued_ms),
+            "opted_out": dict(self._opted_out),
             "groups": self._groups,
             "items": self._items,
         }

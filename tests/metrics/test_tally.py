@@ -50,6 +50,14 @@ def test_outcomes_durations_and_waits_are_counted_by_provider() -> None:
     assert (figures["groups"], figures["items"]) == (2, 4)
 
 
+def test_what_was_refused_without_a_call_is_no_snooze() -> None:
+    tally = Tally()
+    tally.add([change(ItemStatus.FAILED, fault=Fault(ErrorCategory.CONTENT, "opted_out", "No more."))])
+    figures = tally.as_figures()
+    assert figures["opted_out"] == {"openai-gpt-5": 1}
+    assert figures["outcomes"] == [["openai-gpt-5", "failed", "content", 1]]
+
+
 @pytest.mark.parametrize(("milliseconds", "number"), [(0, 0), (50, 0), (51, 1), (60_000, 9), (60_001, 10)])
 def test_a_duration_is_in_the_class_it_does_not_exceed(milliseconds: int, number: int) -> None:
     assert class_of(milliseconds) == number
