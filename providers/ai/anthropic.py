@@ -13,7 +13,7 @@ from providers.http import Ceilings, Verdict, ceilings, code_among, refined
 DEFAULT_VERSION = "2023-06-01"
 MOST_OUTPUT_TOKENS = 4096
 """Asked for when the request names no number: the provider demands one."""
-BILLING_CODES = frozenset({"billing_error", "enforced_spend_limit_reached"})
+BILLING_CODES = frozenset({"billing_error", "contract_spend_limit_reached", "enforced_spend_limit_reached"})
 INPUT_COUNTS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 ENDINGS = {
     "max_tokens": Ending.CUT,

@@ -41,6 +41,13 @@ def read_request(connection: socket.socket) -> bytes:
     return head + b"\r\n\r\n" + body
 
 
+def taken_apart(request: bytes) -> tuple[str, dict[str, str], bytes]:
+    """Method and path, headers by their names in lower case, body."""
+    head, _, body = request.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    return first.removesuffix(" HTTP/1.1"), {n.lower(): v for n, _, v in (line.partition(": ") for line in lines)}, body
+
+
 def answering(*pieces: bytes, pause: float = 0, seen: list[bytes] | None = None) -> Answering:
     """Reads one request, into ``seen`` as well, and sends the pieces, each followed by so many seconds of silence."""
 
