@@ -57,7 +57,12 @@ def _probe(window: Window, alias: str) -> tuple[tuple[int, str], ...]:
         route = Route(lane, batch.channel, alias, 1, batch.least_attempts, probe=True)
         claimed = claim.claim({batch.id: 1}, {batch.id: route})
         if claimed.leases:
-            with connection.cursor() as cursor:
-                cursor.execute(_NEXT, [alias])
+            was_made(alias)
             return claimed.leases
     return ()
+
+
+def was_made(alias: str) -> None:
+    """A probe is on its way: the next one is due later."""
+    with connection.cursor() as cursor:
+        cursor.execute(_NEXT, [alias])

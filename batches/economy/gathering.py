@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
 
 from batches import budgets
+from batches.account_states import read_states
 from batches.accounts import known_provider
+from batches.dispatching.probes import was_made
+from batches.economy.switching import PROBE, asked_in_economy
 from batches.economy.waits import COMPANY_SECONDS, scaled
 from batches.models import Lease, ProviderBatch
-from batches.states import ECONOMY_LANE, SUSPECT_DEATHS
+from batches.states import ECONOMY_LANE, SUSPECT_DEATHS, Step
 from providers.base import answers_batches
 
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
@@ -38,6 +45,8 @@ class Candidate:
     collecting: bool
     first_tries: bool
     fitted: int | None
+    when_unavailable: str
+    fallbacks: tuple[str, ...]
 
     @property
     def lines(self) -> int:
@@ -57,7 +66,8 @@ _CANDIDATES = """
                     WHERE waiting.batch_id = batch.id AND waiting.step = 'collecting'),
            batch.economy_retries = 'fast',
            (SELECT size FROM batches_providerbatch AS cut
-             WHERE cut.batch_id = batch.id AND cut.remote ? 'cut' ORDER BY cut.id DESC LIMIT 1)
+             WHERE cut.batch_id = batch.id AND cut.remote ? 'cut' ORDER BY cut.id DESC LIMIT 1),
+           batch.when_unavailable, batch.fallbacks
       FROM batches_batch AS batch
      WHERE batch.settled_at IS NULL AND batch.status = 'running' AND batch.mode = 'economy'
        AND batch.fast_since IS NULL AND batch.deleted_at IS NULL
@@ -87,9 +97,15 @@ def gather() -> int:
     """Make provider batches of what is due; returns how many items. A kill leaves all of one or nothing."""
     with connection.cursor() as cursor:
         cursor.execute(_CANDIDATES)
-        candidates = [Candidate(*row) for row in cursor.fetchall()]
+        rows = cursor.fetchall()
+        states = read_states(cursor) if rows else {}
     gathered = 0
-    for candidate in candidates:
+    for *facts, fallbacks in rows:
+        own = Candidate(*facts, tuple(json.loads(fallbacks)))
+        asked = asked_in_economy(own.provider, own.when_unavailable, own.fallbacks, states)
+        candidate = replace(own, provider=asked)
+        if candidate != own and (states[own.provider].probe_in or 0.0) <= 0:
+            gathered += _probe(own)
         while gathered < ITEMS_AT_ONCE and _is_time(candidate) and (number := _make(candidate)):
             gathered += number
     return gathered
@@ -107,11 +123,23 @@ def _is_time(candidate: Candidate) -> bool:
     return bool(number >= candidate.lines or alone or waited_seconds >= scaled(COMPANY_SECONDS))
 
 
+def _probe(candidate: Candidate) -> int:
+    """One item to a provider that refused the account, to find out whether it still does; not while one is out."""
+    unsubmitted = ProviderBatch.objects.filter(provider=candidate.provider, step__in=[Step.GATHERED, Step.SUBMITTING])
+    if unsubmitted.exists():
+        return 0
+    number = _make(candidate, most=1, remote={PROBE: True})
+    if number:
+        was_made(candidate.provider)
+    return number
+
+
 @transaction.atomic
-def _make(candidate: Candidate) -> int:
-    affordable = budgets.rooms().get(candidate.id, candidate.lines)
+def _make(candidate: Candidate, most: int | None = None, remote: Mapping[str, Any] = MappingProxyType({})) -> int:
+    lines = candidate.lines if most is None else most
+    affordable = budgets.rooms().get(candidate.id, lines)
     with connection.cursor() as cursor:
-        cursor.execute(_TAKE, [candidate.id, candidate.first_tries, min(candidate.lines, affordable)])
+        cursor.execute(_TAKE, [candidate.id, candidate.first_tries, min(lines, affordable)])
         item_ids = [row[0] for row in cursor.fetchall()]
         if not item_ids:
             return 0
@@ -128,6 +156,6 @@ def _make(candidate: Candidate) -> int:
         )
         cursor.execute(_HOLD, [lease.pk, item_ids])
     ProviderBatch.objects.create(
-        batch_id=candidate.id, provider=candidate.provider, lease_id=lease.pk, size=len(item_ids)
+        batch_id=candidate.id, provider=candidate.provider, lease_id=lease.pk, size=len(item_ids), remote=dict(remote)
     )
     return len(item_ids)

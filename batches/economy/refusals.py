@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from itertools import count
 
 from batches.economy.claims import Work, objection
-from batches.economy.held_items import held_pages
+from batches.economy.held_items import dissolve, held_pages
 from batches.economy.recording import change_in_economy, record
+from batches.economy.switching import goes_elsewhere, note_refusal
 from batches.economy.waits import until_room
 from batches.models.provider_batch import new_marker
 from batches.outcomes import Fault, Rejected
@@ -36,6 +37,10 @@ def refused(work: Work, context: BatchContext, error: ProviderError, remote: Rem
     """
     failures, wait = work.row.failures + 1, 0.0
     if waits(work, error):
+        note_refusal(work.row, error, failures)
+        if goes_elsewhere(work.row):
+            dissolve(work)
+            return
         wait = until_room(failures, error.retry_after)
     else:
         _reject(work, context, error, remote)

@@ -11,7 +11,7 @@ from batches.running.changes import encode
 from batches.running.context import BatchContext
 from providers.base import BatchProvider, RemoteBatch, RemoteState
 
-OURS = frozenset({"cut", "refused_items", "foreign", "gone", "read"})
+OURS = frozenset({"cut", "refused_items", "foreign", "gone", "probe", "read"})
 """What we noted ourselves beside it."""
 
 

@@ -59,7 +59,7 @@ def advance(row_id: int, stopping: Callable[[], bool] = never) -> None:
 
 def _advance(work: Work) -> None:
     try:
-        found = context.read(work.row.batch_id)
+        found = context.read(work.row.batch_id, work.row.provider)
         if not answers_batches(found.provider):
             raise LookupError(found.provider.alias)
         while work.row.step in STEPS and work.row.step_claim is not None:

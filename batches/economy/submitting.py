@@ -13,6 +13,7 @@ from batches.economy.held_items import MOST_DEATHS, dissolve
 from batches.economy.preparing import lines_file, prepare
 from batches.economy.refusals import refused
 from batches.economy.remote_rows import asked_provider, fields_of
+from batches.economy.switching import PROBE, goes_elsewhere, note_taken
 from batches.economy.waits import MOST_SEARCHES, PAUSED_SECONDS, scaled, until_next_look, until_search
 from batches.models import ProviderBatch
 from batches.running.changes import clean
@@ -38,6 +39,9 @@ def submit(work: Work, context: BatchContext) -> None:
         return
     if work.row.deaths >= MOST_DEATHS:
         dissolve(work, suspects=True)
+        return
+    if PROBE not in work.row.remote and goes_elsewhere(work.row):
+        dissolve(work)
         return
     with lines_file(work.row.marker) as path:
         number = prepare(work, context, path)
@@ -73,6 +77,7 @@ def submitted(work: Work, remote: RemoteBatch) -> None:
     if clean(remote.id) != remote.id or not 0 < len(remote.id) <= LONGEST_REMOTE_ID:
         work.put_off(until_search(work.row.failures + 1), error_code="odd_id", error="The provider's id is none.")
         return
+    note_taken(work.row)
     work.step_on(
         Step.SUBMITTED,
         remote_id=remote.id,

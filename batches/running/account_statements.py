@@ -89,9 +89,9 @@ class Accounts:
         for alias, account in sorted(tally(group).items()):
             state = known_accounts.state(alias)
             if account.opens_for:
-                cursor.execute(_OPEN, [alias, clean(account.opens_for), SHORTEST_SECONDS])
+                open_breaker(cursor, alias, account.opens_for)
             elif state.is_open and account.healthy is not None:
-                cursor.execute(_CLOSE, [alias, account.healthy])
+                answered(cursor, alias, account.healthy)
             if account.closed:
                 cursor.execute(_CLOSE_UNTIL, [alias, account.closed])
             if account.overloaded is not None:
@@ -114,6 +114,16 @@ class Accounts:
         self.raised_at[alias] = now
         if good := self.good.pop(alias, 0):
             cursor.execute(_RAISE, [good, alias])
+
+
+def open_breaker(cursor: CursorWrapper, alias: str, words: str) -> None:
+    """Nothing but probes is sent to an account any more, for what ``words`` say; no change where it is open already."""
+    cursor.execute(_OPEN, [alias, clean(words), SHORTEST_SECONDS])
+
+
+def answered(cursor: CursorWrapper, alias: str, seconds: float) -> None:
+    """A call of so many seconds was answered as it should be: a breaker that opened before it closes."""
+    cursor.execute(_CLOSE, [alias, seconds])
 
 
 _OPEN = """
