@@ -111,7 +111,7 @@ def _mode_controls(aliases: list[str]) -> list[Control]:
             default=FAST,
             choices=[
                 Choice(FAST, "Fast: all at once"),
-                Choice(ECONOMY, "Economy: within a day, at the provider's discount"),
+                Choice(ECONOMY, "Economy: within a day, cheaper"),
             ],
             part=HOW,
             when=Condition("provider", frozenset(able)) if able < {*aliases} else None,

@@ -51,11 +51,13 @@ class Preview:
     sheets: list[Sheet] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     columns: Mapping[str, str | None] = field(default_factory=dict)
+    is_empty: bool = False
+    """Whether there would be nothing to do."""
 
 
 def preview_of(operation: str, answer: Mapping[str, Any]) -> Preview:
     """From what the operation's ``preview`` returned."""
-    found = Preview()
+    found = Preview(is_empty=0 in (answer.get("total"), answer.get("matched")))
     labels = {"total": TOTALS.get(operation, "Records"), **COUNTS}
     for name, value in answer.items():
         if name in _LISTS:
