@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from batches.models import Batch
 from tests.browser.conftest import WebProcess
@@ -123,6 +123,32 @@ def test_a_half_chosen_list_is_not_taken_away(visit: Any, alice: User) -> None:
     page.get_by_role("checkbox", name="Choose item 21").uncheck()
     change(batch, succeeded=31, status="running")
     expect(page.get_by_role("link", name="changed.jpg")).to_be_visible(timeout=10_000)
+
+
+def test_a_menu_that_was_opened_while_the_list_was_fetched_stays_open(visit: Any, alice: User) -> None:
+    batch = photo_batch(alice)
+    there = visit()
+    there.sign_in(f"/batches/{batch.public_id}")
+    page = there.page
+    expect(page.locator("[data-connection]")).to_have_text("Live")
+    held: list[Route] = []
+    page.route(re.compile(r"/items"), lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks it
+    change(batch, succeeded=30, status="paused")
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
+    wait_until(lambda: bool(held), page)
+    page.get_by_text("Export", exact=True).click()
+    with page.expect_response(re.compile(r"/items")):
+        held[0].continue_()
+    page.wait_for_timeout(200)  # for a swap that must not come
+    expect(page.get_by_role("link", name="CSV of results")).to_be_visible()
+
+
+def wait_until(condition: Callable[[], bool], page: Page) -> None:
+    for _ in range(200):
+        if condition():
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("it never came true")
 
 
 def test_hostile_names_are_words(visit: Any, alice: User) -> None:

@@ -26,6 +26,7 @@ export function begin() {
   for (const event of ["batch:created", "batch:progress", "batch:completed"]) events.on(event, show);
   events.on("state", showConnection);
   showConnection(events.state);
+  document.body.addEventListener("htmx:beforeSwap", keepWhatIsInUse);
   document.addEventListener("visibilitychange", () => { if (!document.hidden && waiting) refreshSoon(); });
   if (watched) keepTime();
 }
@@ -135,6 +136,12 @@ function exchange(place, address) {
 /* What fails is tried again with the next event. One request of each place is under way at a time. */
 function fetchPiece(source, address, options) {
   globalThis.htmx.ajax("GET", address, { source, headers: { "X-Refresh": "1" }, ...options }).catch(() => {});
+}
+
+/* Also what came into use while the new piece was under way. */
+function keepWhatIsInUse(event) {
+  const { requestConfig, target } = event.detail;
+  if (requestConfig.headers["X-Refresh"] && target.id === "items" && isInUse(target)) event.detail.shouldSwap = false;
 }
 
 /* Nobody's ticked boxes or half-typed search is taken away. */
