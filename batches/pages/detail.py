@@ -18,10 +18,11 @@ from batches.models import Batch
 from batches.pages.access import fragment, own_batch, own_batches, with_address
 from batches.pages.filters import ItemFilter
 from batches.pages.item_pages import AFTER, BEFORE, item_page
+from batches.pages.outcome import made
 from batches.pages.panels import panels
 from batches.pages.presentation import can_change, can_retry, card, error_groups, item_row, verbs
 from batches.result_files import result_files
-from batches.states import ItemStatus, Priority
+from batches.states import BatchStatus, ItemStatus, Priority
 from providers.base import ErrorCategory
 
 ITEMS_PER_PAGE = 50
@@ -65,15 +66,17 @@ def batch_items(request: HttpRequest, public_id: str) -> HttpResponse:
 
 def _state(request: HttpRequest, batch: Batch) -> dict[str, Any]:
     now = timezone.now()
-    drawn = panels(batch, request.user, now)
+    drawn, seen = panels(batch, request.user, now), card(batch, now)
     return {
         "batch": batch,
-        "card": card(batch, now),
+        "card": seen,
         "place": "batches",
         "verbs": verbs(batch),
         "panels": drawn,
+        "rate": drawn.recent if batch.status == BatchStatus.RUNNING else seen.average_rate if batch.is_final else None,
         "holdups": holdups(batch, per_second=drawn.recent),
         "error_groups": error_groups(batch),
+        "made": made(batch.outcome),
         "files": result_files(batch)[:MOST_FILES] if batch.outcome else (),
     }
 

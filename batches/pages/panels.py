@@ -56,7 +56,7 @@ def panels(batch: Batch, user: AbstractBaseUser | AnonymousUser, now: datetime) 
     ]
     return Panels(
         throughput=throughput(finished, now if running else None),
-        phases=phases(figures),
+        phases=phases(figures, has_provider=bool(batch.provider)),
         charts=[chart for chart in drawn if chart is not None],
         cost=cost_of(batch.provider, figures.costs, succeeded=batch.succeeded),
         tokens=tokens_shape(units) if batch.channel == Channel.AI and units else None,

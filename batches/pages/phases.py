@@ -24,14 +24,15 @@ class Phase:
     width: float = 0.0
 
 
-def phases(figures: Figures) -> list[Phase]:
+def phases(figures: Figures, *, has_provider: bool = True) -> list[Phase]:
     """In the order in which an item goes through them; none before the first call of a batch ended."""
     if not figures.durations.measured:
         return []
+    queued = _a_call(figures, figures.queued.total) if figures.queued.measured else None
     measured = (
-        ("queued", "Waiting for its turn", figures.queued, _a_call(figures, figures.queued.total)),
+        ("queued", "Waiting for its turn", figures.queued, queued),
         ("limited", "Waiting for limits", figures.limited, _a_call(figures, figures.waited)),
-        ("provider", "At the provider", figures.durations, figures.durations.average),
+        ("provider", "At the provider" if has_provider else "Being done", figures.durations, figures.durations.average),
     )
     whole = sum(average or 0.0 for *_, average in measured)
     drawn, start = [], 0.0
@@ -48,4 +49,4 @@ def _at_most(times: Times) -> list[float | None]:
 
 def _a_call(figures: Figures, total: int) -> float | None:
     """On average over the calls: an item may wait several times before one is made."""
-    return total / figures.calls if figures.calls and total else None
+    return total / figures.calls if figures.calls else None

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Count
+from django.db.models import Count, Max
+from django.utils.text import capfirst
 
 from batches.accounts import known_provider
+from batches.budgets import BUDGET
 from batches.live.eta import seconds_left
 from batches.live.frames import PHOTO_OPERATION, percentage
 from batches.masking import masked
 from batches.models import Batch, Item
 from batches.states import FINAL_BATCH_STATUSES, BatchStatus, ItemStatus
+from batches.templatetags.humane import spelled
 from batches.visibility import ENDED_BADLY, error_visible_to
 
 if TYPE_CHECKING:
@@ -36,7 +39,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A batch at a glance. ``simulated``: what it costs nobody pays, as far as its provider is set up now."""
+    """A batch at a glance. ``simulated``: what it costs nobody pays, as far as its provider is set up now.
+
+    ``note``: what its status does not say by itself.
+    """
 
     batch: Batch
     title: str
@@ -48,6 +54,7 @@ class Card:
     parts: list[Part]
     failed_all: int
     simulated: bool
+    note: str
 
 
 def card(batch: Batch, now: datetime) -> Card:
@@ -66,7 +73,16 @@ def card(batch: Batch, now: datetime) -> Card:
         parts=bar(batch),
         failed_all=batch.failed + batch.unknown,
         simulated=_uses_sandbox(batch.provider),
+        note=_note(batch, now),
     )
+
+
+def _note(batch: Batch, now: datetime) -> str:
+    if batch.status == BatchStatus.PENDING and not batch.auto_start:
+        return "not started"
+    if batch.status == BatchStatus.PENDING and batch.scheduled_at is not None and batch.scheduled_at > now:
+        return "scheduled"
+    return f"{batch.held_for} spent" if batch.held_for == BUDGET and batch.status == BatchStatus.PAUSED else ""
 
 
 def _uses_sandbox(alias: str) -> bool:
@@ -76,7 +92,7 @@ def _uses_sandbox(alias: str) -> bool:
 
 def title(batch: Batch) -> str:
     """What a batch is called: by its owner, or by what it does."""
-    return batch.name or batch.subject or batch.operation.replace("_", " ")
+    return batch.name or batch.subject or capfirst(spelled(batch.operation))
 
 
 def bar(batch: Batch) -> list[Part]:
@@ -128,7 +144,7 @@ def can_change(batch: Batch) -> bool:
 
 
 def error_groups(batch: Batch) -> list[dict[str, Any]]:
-    """How the items that ended badly ended: counts by category and code, most frequent first.
+    """How the items that ended badly ended: counts by category and code, most frequent first, each with an example.
 
     Only these are the owner's to see while others are still being retried. At most 5,000 items are grouped, so that
     the page of a huge failed batch opens as quickly as any other.
@@ -137,7 +153,8 @@ def error_groups(batch: Batch) -> list[dict[str, Any]]:
         return []
     ended_badly = batch.items.filter(status__in=sorted(ENDED_BADLY)).order_by().values("pk")[:FAILED_ITEMS_GROUPED]
     groups = Item.objects.filter(pk__in=ended_badly).order_by().values("error_category", "error_code")
-    counted = groups.annotate(count=Count("pk")).order_by("-count", "error_category", "error_code")
+    counted = groups.annotate(count=Count("pk"), example=Max("error_message"))
+    counted = counted.order_by("-count", "error_category", "error_code")
     return [dict(group) for group in counted]
 
 
@@ -172,7 +189,7 @@ def item_row(batch: Batch, item: Item, user: AbstractBaseUser | AnonymousUser) -
     if batch.operation == PHOTO_OPERATION:
         shown = {"tile": True, "photo": "fileId" in item.input, **_rating(result)}
     elif "to" in item.input:
-        shown = {"summary": str(result.get("status", ""))}
+        shown = {"summary": "" if item.delivery else str(result.get("status", ""))}
     else:
         shown = {"summary": json.dumps(result, ensure_ascii=False)[:SUMMARY_LENGTH] if result else ""}
     if item.error_code and error_visible_to(user, batch, item):

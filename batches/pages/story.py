@@ -89,13 +89,14 @@ def _events(batch: Batch, item: Item, errors: list[ItemError], user: AbstractBas
     if item.started_at is not None and item.status == ItemStatus.RUNNING:
         events.append(Event(item.started_at, "The call left", "running"))
     if item.finished_at is not None:
+        ended_at = max([item.finished_at, *(error.last_at for error in errors)])  # these are written a moment later
         words = {
             ItemStatus.SUCCEEDED: "Succeeded",
             ItemStatus.FAILED: "Failed for good",
             ItemStatus.UNKNOWN: "Nobody knows whether it was done: the call may have left, and no answer came",
             ItemStatus.CANCELLED: "Cancelled",
         }.get(ItemStatus(item.status), item.status)
-        events.append(Event(item.finished_at, words, item.status, item.provider))
+        events.append(Event(ended_at, words, item.status, item.provider))
     elif item.attempts and item.status == ItemStatus.PENDING and sees_every_error(user, batch):
         events.append(Event(item.due_at, "Next try", "pending"))
     if item.delivered_at is not None and item.delivery:

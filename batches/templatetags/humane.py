@@ -14,6 +14,7 @@ register = template.Library()
 
 SIGNS = {"USD": "$", "EUR": "€", "GBP": "£"}
 CENT = Decimal("0.01")
+ABBREVIATIONS = {"sms"}
 
 
 @register.filter
@@ -34,12 +35,14 @@ def money(amount: Decimal | None) -> str:
 
 @register.filter
 def milliseconds(number: float | None) -> str:
-    """1234.5 as "1.23 s", 87.4 as "87 ms"."""
+    """1234.5 as "1.23 s", 87.4 as "87 ms", 169,000 as "2.82 min": three digits, in the unit that fits."""
     if number is None:
         return "–"
     if number < 1_000:
         return f"{number:.0f} ms"
-    return f"{number / 1_000:.3g} s" if number < 60_000 else duration(round(number / 1_000))
+    if number < 60_000:
+        return f"{number / 1_000:.3g} s"
+    return f"{number / 60_000:.3g} min" if number < 7_200_000 else f"{number / 3_600_000:,.3g} h"
 
 
 @register.filter
@@ -53,7 +56,7 @@ def speed(per_second: float | None) -> str:
 @register.filter
 def spelled(name: str) -> str:
     """``rate_photos`` as "rate photos"."""
-    return name.replace("_", " ")
+    return name.upper() if name in ABBREVIATIONS else name.replace("_", " ")
 
 
 @register.filter

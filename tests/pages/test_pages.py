@@ -113,8 +113,10 @@ def test_short_and_empty_numbers_are_masked_too() -> None:
 def test_errors_are_grouped_by_category_and_code(browser: Client, alice: User) -> None:
     batch = make_batch(alice, failed=2)
     add_items(batch, 2, status="failed", finished_at=timezone.now(), error_category="server", error_code="http_500")
+    batch.items.filter(position=1).update(error_message="It <broke>.")
     page = text(browser, f"/batches/{batch.public_id}")
-    assert '<code>http_500</code></td><td data-label="Items" class="number">2</td>' in page
+    shown = '<code>http_500</code></td><td class="full">It &lt;broke&gt;.</td>'
+    assert f'{shown}<td data-label="Items" class="number">2</td>' in page
     assert f"/batches/{batch.public_id}?category=server&amp;code=http_500#items" in page
 
 

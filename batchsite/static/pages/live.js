@@ -89,7 +89,8 @@ function showBatch(data) {
   if (data.failed !== undefined) failed.toggleAttribute("data-zero", data.failed === 0);
   if (FINAL.has(data.status)) put(watched, "[data-eta]", "none");
   else put(watched, "[data-eta]", data.eta === null ? "–" : span(data.eta));
-  if (data.itemsPerSecond !== null) put(watched, "[data-rate]", speed(data.itemsPerSecond));
+  if (data.status === "paused") put(watched, "[data-rate]", "–");
+  else if (data.itemsPerSecond !== null) put(watched, "[data-rate]", speed(data.itemsPerSecond));
 }
 
 function finished(data) {
