@@ -28,7 +28,7 @@ def page(person: Client, path: str) -> str:
 
 
 def titles(text: str) -> list[str]:
-    return re.findall(r'<a href="/records/[\w.-]+">([^<]*)</a>', text)
+    return re.findall(r'<a href="/records/[\w.-]+(?:\?[^"]*)?">([^<]*)</a>', text)
 
 
 @pytest.mark.parametrize("path", ["/records", "/records/", "/records/rows", "/records/mem_1"])
@@ -146,3 +146,20 @@ def test_one_record_shows_all_of_it_as_text(person: Client, ada: User) -> None:
 def test_anothers_record_is_not_found(person: Client) -> None:
     theirs = make(User.objects.create_user("bob"), "Theirs")
     assert person.get(f"/records/{theirs.public_id}").status_code == 404
+
+
+def test_the_export_follows_the_filter_and_is_not_offered_for_a_search(person: Client, ada: User) -> None:
+    make(ada, "Paper invoice", status="pending")
+    rows = person.get("/records/rows?status=pending", headers={"HX-Request": "true"}).content.decode()
+    assert re.search(r'id="record-actions" hx-swap-oob="true"><a [^>]*export\?filter_status=pending">Export these', rows)
+    found = person.get("/records/rows?q=invoice", headers={"HX-Request": "true"}).content.decode()
+    assert "Paper invoice" in found
+    assert "operations/export" not in found
+
+
+def test_a_record_leads_back_to_what_was_chosen(person: Client, ada: User) -> None:
+    record = make(ada, "Paper invoice", status="pending")
+    link = f"/records/{record.public_id}?status=pending"
+    assert f'href="{link}"' in page(person, "/records?status=pending")
+    assert 'href="/records?status=pending">← The records you chose' in page(person, link)
+    assert 'href="/records">← Your records' in page(person, f"/records/{record.public_id}")

@@ -37,7 +37,7 @@ def record_rows(request: HttpRequest) -> HttpResponse:
     address = reverse("record-list") + (f"?{chosen.address}" if chosen.address else "")
     if not request.headers.get("HX-Request"):
         return redirect(address)
-    return with_address(request, render(request, "pages/records/rows.html", _context(request)), address)
+    return with_address(request, render(request, "pages/records/answer.html", _context(request)), address)
 
 
 @require_safe
@@ -53,6 +53,7 @@ def record_detail(request: HttpRequest, record_id: str) -> HttpResponse:
         "content": record.content[:LONGEST_SHOWN],
         "is_cut": len(record.content) > LONGEST_SHOWN,
         "metadata": document[:LONGEST_SHOWN],
+        "came_from": RecordChoice.of(request.GET).address,
         "place": "records",
     }
     return render(request, "pages/records/detail.html", context)
