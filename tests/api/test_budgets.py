@@ -64,6 +64,35 @@ def test_a_budget_without_prices_is_refused(client: Client, settings: Settings) 
     assert not Batch.objects.exists()
 
 
+@pytest.mark.parametrize("where", ["named", "entry"])
+def test_a_budget_that_a_fallback_without_prices_could_break_is_refused(
+    client: Client, settings: Settings, where: str
+) -> None:
+    providers = dict(settings.PROVIDERS)
+    providers["vonage"] = {name: value for name, value in providers["vonage"].items() if name != "prices"}
+    switch: dict[str, Any] = {"whenUnavailable": "switch"}
+    if where == "named":
+        switch["fallbacks"] = ["plivo", "vonage"]
+    else:
+        providers["twilio"] = {**providers["twilio"], "fallbacks": ["vonage"]}
+    settings.PROVIDERS = providers
+    answer = client.post("/api/batch", MESSAGES | switch | {"maxCost": 2}, content_type="application/json")
+    assert problems_of(answer) == {"maxCost": "no_prices"}
+    assert "the fallback vonage has no prices here" in answer.content.decode()
+    assert not Batch.objects.exists()
+    for body in (switch, {"maxCost": 2}):  # each by itself is fine: nobody is asked but the batch's own provider
+        answer = client.post("/api/batch", MESSAGES | body, content_type="application/json")
+        assert answer.status_code == 202, answer.json()
+
+
+def test_a_budget_reckons_with_the_dearest_that_may_be_asked(client: Client, settings: Settings) -> None:
+    dear = {**settings.PROVIDERS["vonage"]["prices"], "per_segment": 0.5}
+    settings.PROVIDERS = {**settings.PROVIDERS, "vonage": {**settings.PROVIDERS["vonage"], "prices": dear}}
+    body = MESSAGES | {"maxCost": 2, "fallbacks": ["vonage"]}
+    assert client.post("/api/batch", body, content_type="application/json").status_code == 202
+    assert Batch.objects.get().item_cost == Decimal("0.5")
+
+
 def test_a_held_batch_says_so_and_goes_on_with_more(client: Client, submit: Submit) -> None:
     batch = submit()
     held = {"status": "paused", "held_for": "budget", "max_cost": Decimal("0.5"), "spent": Decimal("0.5012")}
