@@ -10,7 +10,7 @@ import orjson
 
 from providers.ai.openai import refined_by_code
 from providers.base import GeneratedImage, ImageRequest, Limits
-from providers.http import HttpClient, Response
+from providers.http import HttpClient, Response, Told, ceilings
 
 MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 
@@ -20,6 +20,7 @@ class OpenAIImages:
 
     idempotent: ClassVar[bool] = True
     departs: ClassVar[bool] = True
+    names_limits: ClassVar[bool] = True
 
     def __init__(
         self, *, alias: str, base_url: str, key: str, model: str, limits: Limits, uses_sandbox: bool = False
@@ -28,8 +29,9 @@ class OpenAIImages:
         self.model = model
         self.limits = limits
         self.uses_sandbox = uses_sandbox
+        self.told = Told(ceilings.of_openai)
         headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-        self._http = HttpClient(alias, base_url, headers=headers, refine=refined_by_code)
+        self._http = HttpClient(alias, base_url, headers=headers, refine=refined_by_code, told=self.told)
 
     def generate(self, request: ImageRequest) -> GeneratedImage:
         """Make the call. Raises :class:`ProviderError`."""

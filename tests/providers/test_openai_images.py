@@ -11,6 +11,7 @@ from PIL import Image
 
 from providers.ai.openai_images import OpenAIImages
 from providers.base import ErrorCategory, ImageRequest, Limits, ProviderError
+from providers.http import Ceilings
 from tests.client.scripted import Reply, ScriptedServer
 from tests.sandbox_fixture import SandboxServer
 
@@ -73,3 +74,11 @@ def test_the_sandbox_refuses_what_the_provider_would(sandbox: SandboxServer, opt
     with pytest.raises(ProviderError) as caught:
         generate(f"{sandbox.url}/openai-images/v1", **options)
     assert (caught.value.status, caught.value.code) == (400, "invalid_value")
+
+
+def test_the_limits_of_the_account_are_read_off_the_answers(sandbox: SandboxServer) -> None:
+    sandbox.configure(accounts={"openai-images": {"requests_per_minute": 600, "tokens_per_minute": 90_000}})
+    images = generator(f"{sandbox.url}/openai-images/v1")
+    images.generate(ImageRequest(prompt="a lighthouse", reference="r1", timeout_seconds=5))
+    assert images.told.answers == 1
+    assert images.told.ceilings == Ceilings(requests_per_minute=600, tokens_per_minute=90_000)
