@@ -37,9 +37,10 @@ class Succeeded:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Permanent: trying again cannot help."""
+    """Permanent: trying again cannot help. ``attempted``: whether anybody was asked; where not, no attempt counts."""
 
     fault: Fault
+    attempted: bool = True
 
 
 @dataclass(frozen=True, slots=True)

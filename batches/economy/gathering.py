@@ -46,7 +46,7 @@ class Candidate:
     first_tries: bool
     fitted: int | None
     when_unavailable: str
-    fallbacks: tuple[str, ...]
+    fallbacks: tuple[str, ...] = ()
 
     @property
     def lines(self) -> int:
@@ -101,7 +101,7 @@ def gather() -> int:
         states = read_states(cursor) if rows else {}
     gathered = 0
     for *facts, fallbacks in rows:
-        own = Candidate(*facts, tuple(json.loads(fallbacks)))
+        own = replace(Candidate(*facts), fallbacks=tuple(json.loads(fallbacks)))
         asked = asked_in_economy(own.provider, own.when_unavailable, own.fallbacks, states)
         candidate = replace(own, provider=asked)
         if candidate != own and (states[own.provider].probe_in or 0.0) <= 0:

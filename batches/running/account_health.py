@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from batches.outcomes import ACCOUNT_CATEGORIES, Fault, Outcome, Snooze, Succeeded
+from batches.outcomes import ACCOUNT_CATEGORIES, Fault, Outcome, Rejected, Snooze, Succeeded
 from providers.base import ErrorCategory
 
 TROUBLE_CATEGORIES = frozenset(
@@ -74,7 +74,7 @@ class AccountHealth:
     def judge(self, alias: str, item_id: int, outcome: Outcome, *, waits: bool) -> Judgement | None:
         """Take note of an answer; None where it means what it says. ``waits``: whether the item waits for its account,
         as its batch says."""
-        if not alias or isinstance(outcome, Snooze):
+        if not alias or isinstance(outcome, Snooze) or (isinstance(outcome, Rejected) and not outcome.attempted):
             return None
         record = self._records.get(alias)
         if record is None:

@@ -125,6 +125,9 @@ def change_of(
     match outcome:
         case Succeeded():
             return _success(outcome, held, common)
+        case Rejected(fault, attempted=False):
+            nothing = {"attempt_id": None, "attempts": 0, "duration_ms": None}
+            return Change(**common | nothing, status=ItemStatus.FAILED, fault=fault)
         case Rejected(fault):
             return Change(**common, status=ItemStatus.FAILED, failures=1, fault=fault)
         case Unknown(fault):

@@ -266,12 +266,17 @@ def write_errors(cursor: CursorWrapper, applied: Sequence[Change]) -> None:
         [
             [change.item_id for change, _ in faults],
             [change.batch_id for change, _ in faults],
-            [change.provider for change, _ in faults],
+            [_who_said_so(change) for change, _ in faults],
             [clean(fault.code)[:64] for _, fault in faults],
             [str(fault.category) for _, fault in faults],
             [clean(fault.message)[:MESSAGE_LIMIT] for _, fault in faults],
         ],
     )
+
+
+def _who_said_so(change: Change) -> str:
+    """Who answered with the fault; nobody where an item ended without having been tried."""
+    return "" if change.status in FINAL_ITEM_STATUSES and not change.attempts else change.provider
 
 
 _WRITE_HISTOGRAMS = """

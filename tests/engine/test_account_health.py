@@ -52,6 +52,13 @@ def test_two_refusals_in_a_row_open_the_breaker_and_no_item_fails(
     assert second.opens_for == f"{words} ({refusal.fault.code})"
 
 
+def test_what_nobody_was_asked_for_says_nothing_between_them(health: AccountHealth) -> None:
+    judge(health, WRONG_KEY, 1)
+    opted_out = Rejected(Fault(ErrorCategory.CONTENT, "opted_out", "No more."), attempted=False)
+    assert judge(health, opted_out, 2) == Judgement(opted_out)
+    assert judge(health, WRONG_KEY, 3).opens_for
+
+
 def test_a_good_answer_between_them_keeps_it_closed_and_the_item_that_is_refused_again_is_to_blame(
     health: AccountHealth,
 ) -> None:

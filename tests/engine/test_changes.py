@@ -56,6 +56,12 @@ def test_a_final_fault_spends_an_attempt(outcome: Outcome, status: str) -> None:
     assert (change.status, change.attempts, change.failures, change.fault) == (status, 1, 1, FAULT)
 
 
+def test_what_nobody_was_asked_for_spends_nothing() -> None:
+    change = written(Rejected(FAULT, attempted=False))
+    assert (change.status, change.fault) == ("failed", FAULT)
+    assert (change.attempts, change.failures, change.duration_ms, change.attempt_id) == (0, 0, None, None)
+
+
 def test_a_snooze_spends_nothing() -> None:
     change = written(Snooze(2.5))
     assert (change.status, change.delay_seconds) == ("pending", 2.5)

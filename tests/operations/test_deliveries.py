@@ -15,7 +15,7 @@ from django.test import Client
 from django.utils import timezone
 
 from batches.holdups import holdups
-from batches.models import ApiKey, Batch, BatchHistogram, DeliveryReceipt, OptOut
+from batches.models import ApiKey, Batch, BatchHistogram, DeliveryReceipt, ItemError, OptOut
 from tests.engine_fixture import Engine
 from tests.sandbox_fixture import SandboxServer
 
@@ -166,7 +166,13 @@ def test_an_opt_out_that_comes_while_a_batch_waits_holds(owner: Owner, sandbox: 
     assert answer.json()["added"] == 1
     owner.client.post(f"/api/batch/{batch.public_id}/start")
     until(lambda: batch.items.filter(status="failed").exists(), lambda: statuses(batch))
-    assert batch.items.get().error_code == "opted_out"
+    item = batch.items.get()
+    assert (item.error_code, item.attempts, item.failures, item.attempt_id) == ("opted_out", 0, 0, None)
+    assert ItemError.objects.values_list("code", "provider").get() == ("opted_out", "")
+    analytics = owner.client.get(f"/api/batch/{batch.public_id}/analytics").json()["analytics"]
+    assert analytics["failures"] == [{"category": "content", "count": 1}]
+    measures = set(BatchHistogram.objects.filter(batch=batch).values_list("measure", flat=True))
+    assert not measures & {"calls", "duration", "duration_sum"}, "nobody was called"
     assert sandbox.log() == []
 
 

@@ -32,9 +32,10 @@ LONGEST_VALIDITY_SECONDS = 604_800
 NO_DATABASE_SECONDS = 1.0
 
 _UNRENDERABLE = Rejected(
-    Fault(ErrorCategory.INVALID_REQUEST, "invalid_template", "The template does not fit the item's variables.")
+    Fault(ErrorCategory.INVALID_REQUEST, "invalid_template", "The template does not fit the item's variables."),
+    attempted=False,
 )
-_OPTED_OUT = Rejected(Fault(ErrorCategory.CONTENT, "opted_out", "The recipient has opted out."))
+_OPTED_OUT = Rejected(Fault(ErrorCategory.CONTENT, "opted_out", "The recipient has opted out."), attempted=False)
 
 
 def build_sms_batch(owner_id: int, payload: Mapping[str, Any]) -> NewBatch:
