@@ -10,6 +10,8 @@ from django.db.models.functions import Now
 from django.forms import ModelForm
 from django.http import HttpRequest
 
+from batches.admin.confirming import confirmed
+from batches.admin.finding import Finds, by_owner
 from batches.admin.paging import ReadOnlyAdmin
 from batches.models import ApiKey, AuditEntry, IdempotentReply, StoredFile
 
@@ -46,6 +48,7 @@ class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
         messages.warning(request, f"The key is {secret} - copy it now, it is not shown again.")
 
     @admin.action(description="Revoke", permissions=["revoke"])
+    @confirmed("Revoke these keys? Whoever uses one is refused from now on; a key that was revoked stays so.")
     def revoke(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:
         """End the keys at once; sockets that were opened with them are closed within seconds."""
         revoked = keys.filter(revoked_at=None).update(revoked_at=Now())
@@ -53,31 +56,40 @@ class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
 
 
 @admin.register(IdempotentReply)
-class IdempotentReplyAdmin(ReadOnlyAdmin[IdempotentReply]):
+class IdempotentReplyAdmin(Finds, ReadOnlyAdmin[IdempotentReply]):
     """Answers kept for repeated requests."""
 
     list_display = ("id", "key", "owner", "status_code", "created_at")
     list_select_related = ("owner",)
-    search_fields = ("key__exact",)
+    search_fields = ("id",)
+    search_help_text = "A user's whole name, or a whole key"
+    finds = (by_owner("owner"),)
+    finds_otherwise = "key"
     fields = ("key", "owner", "status_code", "body", "created_at")
     ordering = ("-id",)
 
 
 @admin.register(StoredFile)
-class StoredFileAdmin(ReadOnlyAdmin[StoredFile]):
+class StoredFileAdmin(Finds, ReadOnlyAdmin[StoredFile]):
     """Uploaded files, by what is known of them."""
 
     list_display = ("public_id", "name", "owner", "media_type", "size", "created_at")
     list_select_related = ("owner",)
-    search_fields = ("public_id__exact", "owner__username__exact")
+    search_fields = ("id",)
+    search_help_text = "A user's whole name, or a whole id"
+    finds = (by_owner("owner"),)
+    finds_otherwise = "public_id"
     fields = ("public_id", "name", "owner", "media_type", "size", "created_at")
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
+class AuditEntryAdmin(Finds, ReadOnlyAdmin[AuditEntry]):
     """Who did what, and when. No filter by action: its choices would have to be collected from every row."""
 
     list_display = ("at", "actor", "action", "batch_public_id", "details")
     list_select_related = ("actor",)
-    search_fields = ("batch_public_id__exact", "actor__username__exact")
+    search_fields = ("id",)
+    search_help_text = "A user's whole name, or a batch's whole id"
+    finds = (by_owner("actor"),)
+    finds_otherwise = "batch_public_id"
     ordering = ("-id",)

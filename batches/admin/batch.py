@@ -10,31 +10,27 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from batches import doubts, services
-from batches.admin.paging import ReadOnlyAdmin
+from batches.admin.confirming import confirmed
+from batches.admin.finding import Finds, by_batch_start, by_owner
+from batches.admin.paging import ReadOnlyAdmin, short_title
 from batches.models import Batch
 from batches.problems import Conflict
 
 
 @admin.register(Batch)
-class BatchAdmin(ReadOnlyAdmin[Batch]):
+class BatchAdmin(Finds, ReadOnlyAdmin[Batch]):
     """Everybody's batches, newest first."""
 
     list_display = (
-        "title",
-        "status",
-        "share",
-        "total",
-        "failed",
-        "unknown",
-        "owner",
-        "provider",
-        "priority",
-        "created_at",
+        *("title", "operation", "status", "share", "failed", "unknown"),
+        *("owner", "provider", "priority", "created_at"),
     )
-    list_filter = ("status", "channel", "priority")
+    list_filter = ("status", "channel", "priority", "mode")
     list_select_related = ("owner",)
-    search_fields = ("public_id__startswith", "owner__username__exact", "subject__exact")
+    search_fields = ("public_id",)
     search_help_text = "The beginning of an id, a user's whole name, or a whole subject"
+    finds = (by_owner("owner"), by_batch_start("public_id"))
+    finds_otherwise = "subject"
     ordering = ("-id",)
     actions = ("pause", "resume", "cancel", "retry_failed", "confirm_unknown", "give_up_unknown")
 
@@ -50,13 +46,13 @@ class BatchAdmin(ReadOnlyAdmin[Batch]):
 
     @admin.display(description="batch", ordering="id")
     def title(self, batch: Batch) -> str:
-        """Its name, and without one what it does."""
-        return batch.name or f"{batch.operation} {batch.public_id}"
+        """Its name, or what it does."""
+        return short_title(batch)
 
     @admin.display(description="progress")
     def share(self, batch: Batch) -> str:
-        """The share of items that are final."""
-        return f"{batch.progress:.0%}"
+        """How many items are final, of how many."""
+        return f"{batch.progress:.0%} of {batch.total:,}"
 
     @admin.action(description="Pause", permissions=["operate"])
     def pause(self, request: HttpRequest, batches: QuerySet[Batch]) -> None:
@@ -69,21 +65,25 @@ class BatchAdmin(ReadOnlyAdmin[Batch]):
         self._each(request, batches, services.resume, "resumed")
 
     @admin.action(description="Cancel", permissions=["operate"])
+    @confirmed("Cancel these batches? What has not started will not be done; nothing brings it back.")
     def cancel(self, request: HttpRequest, batches: QuerySet[Batch]) -> None:
         """Stop for good."""
         self._each(request, batches, services.cancel, "cancelled")
 
     @admin.action(description="Retry failed items", permissions=["operate"])
+    @confirmed("Run the failed items of these batches again? Calls are paid for, and messages go to people.")
     def retry_failed(self, request: HttpRequest, batches: QuerySet[Batch]) -> None:
         """Run what failed again."""
         self._each(request, batches, services.retry_failed, "retried")
 
     @admin.action(description="Unknown messages: they were sent", permissions=["operate"])
+    @confirmed("Count all unknown messages of these batches as sent?")
     def confirm_unknown(self, request: HttpRequest, batches: QuerySet[Batch]) -> None:
         """Items in doubt succeed."""
         self._each(request, batches, doubts.confirm, "settled")
 
     @admin.action(description="Unknown messages: they were not sent", permissions=["operate"])
+    @confirmed("Count all unknown messages of these batches as not sent? A retry sends them, to some perhaps twice.")
     def give_up_unknown(self, request: HttpRequest, batches: QuerySet[Batch]) -> None:
         """Items in doubt fail, and may be retried."""
         self._each(request, batches, doubts.give_up, "settled")

@@ -6,18 +6,19 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from batches.admin.finding import Finds, by_batch
 from batches.admin.paging import ReadOnlyAdmin
 from batches.economy.bell import hurry
 from batches.models import ProviderBatch
 
 
 @admin.register(ProviderBatch)
-class ProviderBatchAdmin(ReadOnlyAdmin[ProviderBatch]):
+class ProviderBatchAdmin(Finds, ReadOnlyAdmin[ProviderBatch]):
     """What waits at which provider, and what became of it."""
 
     list_display = (
         "marker",
-        "batch",
+        "of_batch",
         "provider",
         "step",
         "size",
@@ -29,7 +30,10 @@ class ProviderBatchAdmin(ReadOnlyAdmin[ProviderBatch]):
     )
     list_filter = ("step",)
     list_select_related = ("batch",)
-    search_fields = ("marker__exact", "batch__public_id__exact", "remote_id__exact")
+    search_fields = ("id",)
+    search_help_text = "A batch's whole id, or a whole marker"
+    finds = (by_batch("batch"),)
+    finds_otherwise = "marker"
     raw_id_fields = ("batch", "lease")
     actions = ("hurry",)
 

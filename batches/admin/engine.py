@@ -8,6 +8,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
+from batches.admin.finding import Finds, by_batch
 from batches.admin.paging import ReadOnlyAdmin
 from batches.breakers import close_breaker
 from batches.dispatching.concerns import current_concerns
@@ -21,13 +22,16 @@ def _figure(worker: Worker, name: str) -> int | None:
 
 
 @admin.register(Lease)
-class LeaseAdmin(ReadOnlyAdmin[Lease]):
+class LeaseAdmin(Finds, ReadOnlyAdmin[Lease]):
     """Who runs what now."""
 
-    list_display = ("id", "batch", "lane", "provider", "size", "remaining", "worker", "accepted_at", "expires_at")
+    list_display = ("id", "of_batch", "lane", "provider", "size", "remaining", "worker", "accepted_at", "expires_at")
     list_filter = ("channel",)
     list_select_related = ("batch",)
-    search_fields = ("worker__startswith", "batch__public_id__exact")
+    search_fields = ("id",)
+    search_help_text = "A batch's whole id, or a worker's whole boot id"
+    finds = (by_batch("batch"),)
+    finds_otherwise = "worker"
 
 
 @admin.register(Worker)
@@ -35,11 +39,16 @@ class WorkerAdmin(ReadOnlyAdmin[Worker]):
     """The processes of the engine, the living first; above them, what the dispatcher is concerned about."""
 
     list_display = (
-        *("boot_id", "role", "hostname", "process_id", "in_flight", "capacity"),
+        *("boot_id", "role", "hostname", "process_id", "in_flight", "holds"),
         *("accepted", "idle_seconds", "unrecorded", "memory", "files", "started_at", "seen_at"),
     )
     list_filter = ("role",)
     search_fields = ("boot_id__startswith", "hostname")
+
+    @admin.display(description="can hold")
+    def holds(self, worker: Worker) -> str:
+        """Calls in flight, by channel."""
+        return ", ".join(f"{channel} {number}" for channel, number in worker.capacity.items())
 
     @admin.display(description="leases accepted")
     def accepted(self, worker: Worker) -> int | None:
@@ -99,11 +108,12 @@ class ProviderAccountAdmin(ReadOnlyAdmin[ProviderAccount]):
 
 
 @admin.register(BatchHistogram)
-class BatchHistogramAdmin(ReadOnlyAdmin[BatchHistogram]):
+class BatchHistogramAdmin(Finds, ReadOnlyAdmin[BatchHistogram]):
     """The counted facts behind a batch's analytics."""
 
-    list_display = ("id", "batch", "measure", "bucket", "count")
+    list_display = ("id", "of_batch", "measure", "bucket", "count")
     list_select_related = ("batch",)
-    search_fields = ("batch__public_id__exact", "measure__startswith")
-    search_help_text = "A batch's whole id, or the beginning of a measure"
+    search_fields = ("id",)
+    search_help_text = "A batch's whole id"
+    finds = (by_batch("batch"),)
     ordering = ("-id",)

@@ -9,8 +9,11 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from batches.admin.finding import Finds, by_batch
 from batches.admin.paging import ReadOnlyAdmin
+from batches.masking import masked
 from batches.models import Item, ItemError
+from batches.states import Channel
 
 if TYPE_CHECKING:
     _Inline = admin.TabularInline[ItemError, Item]
@@ -39,15 +42,22 @@ class ItemErrorInline(_Inline):
 
 
 @admin.register(Item)
-class ItemAdmin(ReadOnlyAdmin[Item]):
+class ItemAdmin(Finds, ReadOnlyAdmin[Item]):
     """Items, newest first. No filter by status: no index serves it, and a scan of millions of rows would."""
 
-    list_display = ("id", "batch", "position", "key", "status", "attempts", "error_category", "error_code", "due_at")
+    list_display = ("id", "of_batch", "position", "named", "status", "attempts", "error_category", "error_code", "due_at")
     list_select_related = ("batch",)
-    search_fields = ("batch__public_id__exact",)
-    search_help_text = "A batch's whole id"
+    search_fields = ("id",)
+    search_help_text = "A batch's whole id, or a provider's id of a message"
+    finds = (by_batch("batch"),)
+    finds_otherwise = "provider_reference"
     ordering = ("-id",)
     inlines = (ItemErrorInline,)
+
+    @admin.display(description="key")
+    def named(self, item: Item) -> str:
+        """Its key, which of a message is somebody's number."""
+        return masked(item.key) if item.batch.channel == Channel.SMS else item.key
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Item]:
         """Without the documents, which the list does not show."""
@@ -57,11 +67,12 @@ class ItemAdmin(ReadOnlyAdmin[Item]):
 
 
 @admin.register(ItemError)
-class ItemErrorAdmin(ReadOnlyAdmin[ItemError]):
+class ItemErrorAdmin(Finds, ReadOnlyAdmin[ItemError]):
     """Errors, newest first."""
 
-    list_display = ("id", "batch", "item", "category", "code", "count", "first_at", "last_at")
-    list_select_related = ("batch", "item")
-    search_fields = ("batch__public_id__exact",)
+    list_display = ("id", "of_batch", "item_id", "provider", "category", "code", "count", "first_at", "last_at")
+    list_select_related = ("batch",)
+    search_fields = ("id",)
     search_help_text = "A batch's whole id"
+    finds = (by_batch("batch"),)
     ordering = ("-id",)

@@ -8,8 +8,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db import connection
-from django.db.models import Sum
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -17,26 +16,13 @@ from django.utils import timezone
 
 from batches.accounts import known_provider
 from batches.dispatching.concerns import current_concerns
-from batches.metrics.ledger import Process, read_ledger
+from batches.metrics.ledger import COUNTED_AT_MOST, Process, read_ledger
 from batches.models import Batch, ProviderAccount, WorkerRole
 from batches.states import LANES, BatchStatus, Channel
 from providers.registry import provider_aliases
 
 SHOWN = 20
-BACKLOG_COUNTED = 10_000
 UNKNOWN_SINCE = timedelta(days=30)
-
-# Of each batch no more than the bound is looked at, in the claim's own index.
-_BACKLOG = """
-    SELECT COALESCE(sum(waiting.number), 0)::bigint FROM batches_batch AS batch
-     CROSS JOIN LATERAL (
-        SELECT count(*) AS number FROM (
-            SELECT 1 FROM batches_item AS item
-             WHERE item.batch_id = batch.id AND item.status = 'pending' AND item.due_at > now() LIMIT %s
-        ) AS bounded
-     ) AS waiting
-     WHERE batch.settled_at IS NULL AND batch.status IN ('running', 'paused')
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +37,8 @@ class LaneRow:
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:
-    """A provider account. ``calls_per_second``: of the last seconds; ``limit``: in words, empty where there is none."""
+    """A provider account. ``calls_per_second``: of the last seconds; ``limit``: in words, empty where there is none.
+    ``is_known``: whether it has a row, which it gets when its provider has said something of itself."""
 
     alias: str
     state: str
@@ -60,6 +47,7 @@ class AccountRow:
     calls_per_second: float
     limit: str
     uses_sandbox: bool
+    is_known: bool
 
 
 def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -96,31 +84,24 @@ def _figures() -> dict[str, Any]:
         "lanes": [row for row in rows if row.unfinished or row.leased],
         "running": running.defer("parameters", "warnings", "description").order_by("-id")[:SHOWN],
         "numbers": ledger.batches,
-        "processes": [process for process in ledger.processes if process.role == WorkerRole.WORKER],
-        "dispatchers": [process for process in ledger.processes if process.role == WorkerRole.DISPATCHER],
+        "processes": ledger.processes,
+        "missing": [role for role in WorkerRole if role not in {process.role for process in ledger.processes}],
         "accounts": _accounts(ledger.processes),
-        "backlog": _backlog(),
-        "backlog_bound": BACKLOG_COUNTED,
-        "unknown": _unknown(),
+        "backlog": ledger.backlog,
+        "unknown": ledger.unknown,
+        "unknown_batches": _unknown() if ledger.unknown else [],
+        "receipts": ledger.receipts,
+        "counted_at_most": COUNTED_AT_MOST,
+        "provider_batches": ledger.provider_batches,
     }
 
 
-def _backlog() -> int:
-    """Items that wait for another attempt, or for a limit; of each batch no more are counted than the bound."""
-    with connection.cursor() as cursor:
-        cursor.execute(_BACKLOG, [BACKLOG_COUNTED])
-        return int(cursor.fetchone()[0])
-
-
-def _unknown() -> dict[str, Any]:
-    """Messages of which nobody knows whether they arrived, and the batches that have them."""
+def _unknown() -> QuerySet[Batch]:
+    """The batches that have messages of which nobody knows whether they arrived."""
     batches = Batch.objects.filter(
         channel=Channel.SMS, unknown__gt=0, deleted_at=None, created_at__gt=Now() - UNKNOWN_SINCE
     )
-    return {
-        "number": batches.aggregate(all=Sum("unknown"))["all"] or 0,
-        "batches": batches.select_related("owner").order_by("-id")[:SHOWN],
-    }
+    return batches.select_related("owner").defer("parameters", "warnings", "description").order_by("-id")[:SHOWN]
 
 
 def _accounts(processes: list[Process]) -> list[AccountRow]:
@@ -152,6 +133,7 @@ def _account(alias: str, account: ProviderAccount | None, rate: float) -> Accoun
         calls_per_second=rate,
         limit=_limit(provider, learned),
         uses_sandbox=provider is not None and provider.uses_sandbox,
+        is_known=account is not None,
     )
 
 

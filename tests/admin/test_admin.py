@@ -127,7 +127,7 @@ def test_what_the_system_writes_cannot_be_added_or_deleted(model: type[Model], r
 
 
 def act(client: Client, action: str, *rows: Model) -> str:
-    data = {"action": action, "_selected_action": [row.pk for row in rows]}
+    data = {"action": action, "_selected_action": [row.pk for row in rows], "confirmed": "yes"}
     return client.post(address(type(rows[0]), "changelist"), data, follow=True).content.decode()
 
 
@@ -186,3 +186,40 @@ def test_a_key_is_revoked(root: Client, owner: User) -> None:
     act(root, "revoke", key)
     key.refresh_from_db()
     assert key.revoked_at is not None
+
+
+@pytest.mark.parametrize("action", ["cancel", "retry_failed", "confirm_unknown", "give_up_unknown"])
+def test_what_cannot_be_taken_back_is_asked_first(action: str, root: Client, owner: User) -> None:
+    batch = make_batch(owner, name="<b>Spring</b>")
+    data = {"action": action, "_selected_action": [batch.pk], "select_across": "0"}
+    asked = root.post(address(Batch, "changelist"), data).content.decode()
+    assert "&lt;b&gt;Spring&lt;/b&gt;" in asked
+    assert f'name="_selected_action" value="{batch.pk}"' in asked
+    assert f'name="action" value="{action}"' in asked
+    batch.refresh_from_db()
+    assert batch.status == "running"
+    assert not AuditEntry.objects.exists()
+
+
+@pytest.mark.parametrize("model", [Batch, Item, ItemError, Lease, BatchHistogram, ProviderBatch, OptOut, Contact])
+def test_a_search_is_one_condition(model: type[Model], root: Client, owner: User) -> None:
+    fill(owner, 1)
+    batch = Batch.objects.get()
+    row = model._default_manager.get()
+    found = {OptOut: owner.username, Contact: owner.username}.get(model, batch.public_id)  # type: ignore[call-overload]
+    for term, is_found in ((found, True), (f"{found}x", False), ("%", False)):
+        with CaptureQueriesContext(connection) as queries:
+            answer = root.get(address(model, "changelist"), {"q": f" {term} "})
+        assert list(answer.context["cl"].result_list) == ([row] if is_found else [])
+        searched = [query["sql"] for query in queries if f'FROM "{model._meta.db_table}"' in query["sql"]]
+        assert searched or not is_found
+        assert not any(" OR " in sql for sql in searched)
+
+
+def test_numbers_are_masked_in_lists(root: Client, owner: User) -> None:
+    fill(owner, 1)
+    for model in (OptOut, Contact):
+        number = model.objects.get().number
+        page = root.get(address(model, "changelist")).content.decode()
+        assert number[1:-3] not in page
+        assert number[-3:] in page

@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from batches.models import Item, Lease, ProviderAccount, Worker
+from batches.models import Item, Lease, ProviderAccount, ProviderBatch, Worker
 from tests.live.conftest import make_batch
 
 pytestmark = pytest.mark.django_db
@@ -43,7 +43,9 @@ def test_it_tells_of_lanes_processes_accounts_and_what_waits(admin_client: Clien
     Item.objects.create(batch=batch, position=0, key="a", due_at=later)
     Item.objects.create(batch=batch, position=1, key="b", due_at=now - timedelta(seconds=40))
     Lease.objects.create(batch=batch, lane="ai.high", channel="ai", size=1, remaining=1, expires_at=later)
-    make_batch(owner, name="Campaign", channel="sms", status="completed", total=9, unknown=7, settled_at=now)
+    doubtful = make_batch(owner, name="Campaign", channel="sms", status="completed", total=9, unknown=1, settled_at=now)
+    Item.objects.create(batch=doubtful, position=0, key="c", status="unknown", finished_at=now)
+    ProviderBatch.objects.create(batch=batch, provider="openai-gpt-5", size=500, step="submitted")
     ProviderAccount.objects.create(alias="openai-gpt-5", closed_until=later, reason="429 with Retry-After")
     figures = {"calls_per_second": {"twilio": 7.5}, "memory_mb": 130, "accepted": 1_500}
     Worker.objects.create(boot_id="w1", role="worker", hostname="h", process_id=1, in_flight=1_234, figures=figures)
@@ -53,13 +55,15 @@ def test_it_tells_of_lanes_processes_accounts_and_what_waits(admin_client: Clien
 
     assert '<th scope="row">ai.high</th><td>3</td><td>1</td>' in text
     assert "<td>1,234</td><td>1,500</td>" in text
-    assert "1 dispatcher." in text
+    assert "<td>dispatcher</td><td>0 s ago</td>" in text
     assert "closed until" in text
     assert "429 with Retry-After" in text
     assert "<td>7.5</td><td>high 8/s, normal 5/s, low 2/s</td>" in text
-    assert "<strong>1</strong> items wait for another try" in text
-    assert "<strong>7</strong> messages unknown" in text
+    assert "<strong>1</strong> items wait for another try or a limit" in text
+    assert "<strong>1</strong> messages unknown" in text
     assert "Messages to settle" in text
+    assert "<strong>0</strong> receipts without a message" in text
+    assert "?step__exact=submitted" in text
 
 
 def test_it_asks_as_many_queries_for_many_batches_as_for_few(admin_client: Client, owner: User) -> None:
