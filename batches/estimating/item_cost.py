@@ -20,7 +20,7 @@ LOOKED_AT = 20
 
 
 def item_cost_of_new(owner_id: int, new: NewBatch) -> Decimal:
-    """Of a batch that is about to be submitted. Raises :class:`InvalidInput` where somebody it may ask has no prices."""
+    """Of a batch that is to be submitted. Raises :class:`InvalidInput` where somebody it may ask has no prices."""
     askable = _askable(new.provider, new.options.when_unavailable, new.options.fallbacks)
     found = sample(owner_id, new, get_provider(new.provider), most=LOOKED_AT)
     return _cost(askable, found, economy=new.mode.name == ECONOMY)
