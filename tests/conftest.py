@@ -123,7 +123,7 @@ FAULTS = Path(__file__).resolve().parent / "faults"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--faults", action="store_true", help="run all fault tests (twenty minutes), and nothing else")
+    parser.addoption("--faults", action="store_true", help="run all fault tests (thirty minutes), and nothing else")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -15,16 +15,19 @@ TEST_USAGE = """usage: bin/test [--coverage] [--faults] [pytest arguments]
 
 Runs the tests against an embedded Postgres and a Redis of their own, unless DATABASE_URL and REDIS_URL name others.
 Without pytest arguments in two parts: first what shares the cores well, a process per core with its own servers, then
-what starts whole systems and watches the clock.
+what measures rates and puts thousands of calls under way.
 --coverage  measure all processes and fail below the figure in pyproject.toml; on by itself when CI=true
---faults    run all fault tests, and nothing else: some twenty minutes of real processes killed, stopped, cut off
+--faults    run all fault tests, and nothing else: some thirty minutes of real processes killed, stopped, cut off
             (docs/failures.md); without it a short subset runs with all other tests
+"""
+CHECK_USAGE = """usage: bin/check [files or folders]
 
+Style and types: ruff check and ruff format --check of these files (without any: of everything), then mypy --strict of
+everything. All three run, so that one look shows all; the first failure gives the exit code.
 """
 
-
-ALONE = ("tests/faults", "tests/launcher", "tests/benchmarks", "tests/browser", "tests/commands")
-"""Tests that start whole systems, and of which some say how soon something must have happened."""
+ALONE = ("tests/faults", "tests/benchmarks")
+"""Tests that measure by the clock, or keep every core busy themselves."""
 MOST_PROCESSES = 4
 INTERRUPTED = 2
 """pytest's exit code after a Ctrl-C or a SIGTERM."""
@@ -91,6 +94,9 @@ def remove_old_figures() -> None:
 def check(arguments: list[str]) -> int:
     """Style and types."""
     os.chdir(ROOT)
+    if "--help" in arguments or "-h" in arguments:
+        sys.stdout.write(CHECK_USAGE)
+        return 0
     targets = [name for name in MYPY_TARGETS if any((ROOT / name).rglob("*.py"))]
     return run_all(
         [

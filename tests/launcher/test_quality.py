@@ -93,6 +93,8 @@ def test_without_coverage_pytest_takes_the_place_of_the_script(
 def test_help_and_unknown_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert entry.main(["test", "--help"]) == 0
     assert "usage: bin/test" in capsys.readouterr().out
+    assert entry.main(["check", "--help"]) == 0
+    assert "usage: bin/check" in capsys.readouterr().out
     assert entry.main([]) == 2
 
 
