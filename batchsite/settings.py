@@ -97,6 +97,7 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
+DATETIME_FORMAT = "Y-m-d H:i:s"
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "batchsite" / "static"]
@@ -270,6 +271,7 @@ UNFOLD = {
     "SITE_SYMBOL": "dynamic_feed",
     "SITE_URL": "/",
     "SHOW_BACK_BUTTON": True,
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("favicon.svg")}],
     "STYLES": [lambda request: static("admin-overview.css")],
     "DASHBOARD_CALLBACK": "batches.admin.overview.overview",
     "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": "batches.admin.navigation.groups"},

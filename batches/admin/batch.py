@@ -12,9 +12,10 @@ from django.http import HttpRequest
 from batches import doubts, services
 from batches.admin.confirming import confirmed
 from batches.admin.finding import Finds, by_batch_start, by_owner
-from batches.admin.paging import ReadOnlyAdmin, short_title
+from batches.admin.paging import ReadOnlyAdmin
 from batches.models import Batch
 from batches.problems import Conflict
+from batches.templatetags.humane import short_title
 
 
 @admin.register(Batch)

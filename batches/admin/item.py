@@ -45,7 +45,10 @@ class ItemErrorInline(_Inline):
 class ItemAdmin(Finds, ReadOnlyAdmin[Item]):
     """Items, newest first. No filter by status: no index serves it, and a scan of millions of rows would."""
 
-    list_display = ("id", "of_batch", "position", "named", "status", "attempts", "error_category", "error_code", "due_at")
+    list_display = (
+        *("id", "of_batch", "position", "named", "status", "attempts", "provider", "error_category", "error_code"),
+        "due_at",
+    )
     list_select_related = ("batch",)
     search_fields = ("id",)
     search_help_text = "A batch's whole id, or a provider's id of a message"

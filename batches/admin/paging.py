@@ -11,7 +11,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
-from batches.models import Batch
+from batches.templatetags.humane import short_title
 
 Row = TypeVar("Row", bound=Model)
 
@@ -65,8 +65,3 @@ class ReadOnlyAdmin(_Admin[Row]):
     def of_batch(self, row: Any) -> str:
         """Its batch in a few words: a whole id makes every line three."""
         return short_title(row.batch)
-
-
-def short_title(batch: Batch) -> str:
-    """A batch's name, and without one what it does and the end of its id, which tells it from others."""
-    return batch.name or f"{batch.operation} ...{batch.public_id[-8:]}"

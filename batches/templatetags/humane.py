@@ -7,6 +7,7 @@ from decimal import Decimal
 from django import template
 
 from batches.api.visualization import ERROR_NAMES
+from batches.models import Batch
 from providers.prices import common_currency
 
 register = template.Library()
@@ -21,6 +22,12 @@ ABBREVIATIONS = {"sms"}
 def grouped(number: int) -> str:
     """12345 as 12,345."""
     return f"{number:,}"
+
+
+@register.filter
+def short_title(batch: Batch) -> str:
+    """A batch's name, and without one what it does and the end of its id, which tells it from others."""
+    return batch.name or f"{batch.operation} ...{batch.public_id[-8:]}"
 
 
 @register.filter
