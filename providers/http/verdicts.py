@@ -49,8 +49,12 @@ AMBIGUOUS = frozenset({408, 409, 425})
 
 @cache
 def classify(status: int) -> Verdict:
-    """What a status that is not 2xx means before the provider's own error code is looked at."""
-    server = status >= 500
+    """What a status that is not 2xx means before the provider's own error code is looked at.
+
+    A redirect, which is never followed, says nothing against the request: whoever sends one is at fault, perhaps for
+    an hour, and thousands of items must not fail over it.
+    """
+    server = not 400 <= status < 500
     fallback = ErrorCategory.SERVER if server else ErrorCategory.INVALID_REQUEST
     return Verdict(
         category=CATEGORIES.get(status, fallback),

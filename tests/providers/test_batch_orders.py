@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,10 @@ from providers.ai.groq import Groq
 from providers.ai.openai import OpenAI
 from providers.ai.xai import XAI
 from providers.base import ChatRequest, ProviderError
-from tests.providers.batch_adapters import make
+from providers.http import FileBody
+from tests.providers.batch_adapters import MARKER, every_adapter, failure_of, make, written
 from tests.providers.batch_answers import anthropic, at, gemini, openai
+from tests.providers.raw_answers import RawServer, read_request, response
 from tests.providers.recorded import Recorded, recorded
 
 
@@ -123,3 +127,37 @@ def test_gemini_uploads_to_no_other_address(server: Recorded, tmp_path: Path) ->
             make(Gemini, server.url).submit_batch(file, 1, "bs1")
         assert (caught.value.code, caught.value.surely_not_sent) == ("foreign_address", True)
         assert elsewhere.asked == []
+
+
+@every_adapter
+def test_a_trickling_answer_to_a_small_upload_is_soon_given_up(
+    adapter: type[BatchAdapter], raw_server: RawServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would keep one of a worker's few places for the half hour that the largest file may take."""
+
+    def trickle(connection: socket.socket) -> None:
+        request = read_request(connection)
+        if b"X-Goog-Upload-Command: start" in request:
+            host = request.partition(b"Host: ")[2].partition(b"\r\n")[0].decode()
+            connection.sendall(response(b"{}", x_goog_upload_url=f"http://{host}/there"))
+            return
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
+        for _ in range(100):
+            connection.sendall(b" ")
+            time.sleep(0.05)
+
+    provider = make(adapter, raw_server(trickle))
+    monkeypatch.setattr(adapter, "exchange_seconds", 0.5)
+    began = time.monotonic()
+    error = failure_of(provider.submit_batch, written(provider, tmp_path, 2), 2, MARKER)
+    assert (error.code, error.permanent) == ("timeout", False)
+    assert time.monotonic() - began < 4
+
+
+@every_adapter
+def test_a_large_upload_has_its_time(adapter: type[BatchAdapter], tmp_path: Path) -> None:
+    large = tmp_path / "large.jsonl"
+    with large.open("wb") as file:
+        file.truncate(adapter.batch_limits.size)
+    patience = make(adapter, "http://127.0.0.1:9").patience(FileBody(path=large))
+    assert min(adapter.upload_seconds, adapter.batch_limits.size / 100_000) <= patience <= adapter.upload_seconds

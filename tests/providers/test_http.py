@@ -26,7 +26,9 @@ def error_of(url: str, timeout_seconds: float = 5, **options: Any) -> ProviderEr
 @pytest.mark.parametrize(
     ("status", "category", "permanent", "surely_not_sent"),
     [
-        (303, "invalid_request", True, False),
+        (101, "server", False, False),
+        (302, "server", False, False),
+        (308, "server", False, False),
         (400, "invalid_request", True, True),
         (401, "authentication", True, True),
         (402, "budget", True, True),

@@ -17,6 +17,8 @@ from providers.http import FileBody, Response, read_json
 
 CUSTOM_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,199}\Z")
+SLOWEST_UPLOAD = 100_000.0
+"""Bytes a second."""
 ODD_SHAPE = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 
@@ -28,6 +30,7 @@ class BatchAdapter(ChatAdapter):
     """Where a line's result holds our id."""
     exchange_seconds: ClassVar[float] = 60.0
     upload_seconds: ClassVar[float] = 1800.0
+    """At most, of the largest file."""
     download_seconds: ClassVar[float] = 3600.0
 
     @abstractmethod
@@ -83,9 +86,16 @@ class BatchAdapter(ChatAdapter):
             method,
             self.files.prefix + path,
             body,
-            timeout_seconds=self.upload_seconds if isinstance(body, FileBody) else self.exchange_seconds,
+            timeout_seconds=self.patience(body),
             headers={"Content-Type": "application/json"} if body else {},
         )
+
+    def patience(self, body: bytes | FileBody) -> float:
+        """Seconds that an exchange may take. An upload's are by its size: who trickles his answer to a small one must
+        not keep a worker's place for as long as the largest would take."""
+        if isinstance(body, bytes):
+            return self.exchange_seconds
+        return min(self.upload_seconds, self.exchange_seconds + body.size / SLOWEST_UPLOAD)
 
     def results_in(self, path: str) -> Iterator[LineResult]:
         """The results in a file, ``path`` below the base URL."""

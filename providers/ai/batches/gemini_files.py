@@ -39,7 +39,7 @@ class GeminiFiles(BatchAdapter):
             "POST",
             path,
             body,
-            timeout_seconds=self.upload_seconds,
+            timeout_seconds=self.patience(body),
             headers={"X-Goog-Upload-Offset": "0", "X-Goog-Upload-Command": "upload, finalize"},
         )
         try:

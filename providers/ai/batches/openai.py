@@ -76,7 +76,7 @@ class OpenAIBatches(BatchAdapter):
             "POST",
             f"{self.files.prefix}/files",
             form,
-            timeout_seconds=self.upload_seconds,
+            timeout_seconds=self.patience(form),
             headers={"Content-Type": content_type},
         )
         file_id = identifier(response.parsed.get("id")) if isinstance(response.parsed, dict) else ""
