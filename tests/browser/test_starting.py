@@ -121,6 +121,70 @@ def test_a_file_that_is_no_photo_is_told_and_the_others_are_kept(visit: Any, ali
     there.complaints = [each for each in there.complaints if "400" not in each]  # the browser's own note of the refusal
 
 
+def test_a_list_that_cannot_be_read_is_told_where_it_is_seen(visit: Any, alice: User) -> None:
+    there = visit()
+    there.sign_in("/new/messages")
+    page = there.page
+    for name, content, words in [
+        ("twice.csv", b"phone,name,name\n+15005550010,A,B\n", "name of an earlier column"),
+        ("half.xlsx", b"PK\x03\x04 broken", "not a whole XLSX file"),
+        ("nobody.csv", b"name,city\nAda,London\n", "No column looks like phone numbers"),
+    ]:
+        page.get_by_label("A list as a file").set_input_files({"name": name, "mimeType": "", "buffer": content})
+        expect(page.locator("#problem-list_file")).to_contain_text(words)
+        expect(page.locator("#problem-list_file")).to_be_visible()
+    page.get_by_label("take it out").check()
+    expect(page.locator("#problem-list_file")).to_be_hidden()
+    expect(page.get_by_label("Recipients")).to_be_visible()
+
+
+def test_one_photo_is_taken_out_before_the_start(visit: Any, alice: User, photos: list[Path]) -> None:
+    there = visit()
+    there.sign_in("/new/photos")
+    page = there.page
+    page.get_by_label("Photos from this computer").set_input_files(photos[:3])
+    expect(page.get_by_text("3 uploaded", exact=True)).to_be_visible(timeout=WAIT_MS)
+    page.get_by_label("Addresses of photos").fill("https://example.com/one.jpg")
+    expect(page.get_by_role("button", name="Rate 4 photos")).to_be_visible()
+    page.get_by_role("button", name=f"Take out {photos[1].name}").click()
+    expect(page.get_by_role("button", name="Rate 3 photos")).to_be_visible()
+    expect(page.locator(".thumbs img")).to_have_count(2)
+    page.get_by_role("button", name="Take out one.jpg").click()
+    expect(page.get_by_role("button", name="Rate 2 photos")).to_be_visible()
+    expect(page.get_by_label("Addresses of photos")).to_have_value("")
+
+
+def test_fields_that_depend_on_others_come_and_go(visit: Any, alice: User) -> None:
+    there = visit()
+    there.sign_in("/new/photos")
+    page = there.page
+    deadline = page.get_by_label("Answers are needed by")
+    expect(deadline).to_be_hidden()
+    page.get_by_label("Mode", exact=True).select_option("economy")
+    expect(deadline).to_be_visible()
+    page.locator("details", has=page.get_by_label("Calls at once at most")).locator("summary").click()
+    instead = page.get_by_role("group", name="Ask instead, in this order")
+    expect(instead).to_be_hidden()
+    page.get_by_label("While the provider takes no calls").select_option("switch")
+    expect(instead.get_by_role("combobox")).to_have_count(3)
+    page.get_by_label("Mode", exact=True).select_option("fast")
+    expect(deadline).to_be_hidden()
+
+
+def test_pressed_twice_is_meant_once(visit: Any, alice: User) -> None:
+    there = visit()
+    there.sign_in("/new/messages")
+    page = there.page
+    page.get_by_label("Recipients").fill("+15005550010")
+    page.get_by_role("textbox", name="Message").fill("Ready.")
+    page.get_by_role("button", name="Send 1 message").dblclick()
+    expect(page).to_have_url(re.compile("/batches/batch_"))
+    page.go_back()
+    page.locator("#start").click()
+    expect(page).to_have_url(re.compile("/batches/batch_"))
+    assert Batch.objects.count() == 1
+
+
 def test_a_table_is_imported_found_and_exported(visit: Any, alice: User, tmp_path: Path) -> None:
     table = tmp_path / "people.csv"
     table.write_text("Key,Name,Note\n" + "".join(f"k{n},Person {n},Note {n}\n" for n in range(40)))

@@ -198,14 +198,14 @@ def test_a_spreadsheet_is_uploaded_with_the_form_and_forgotten_when_it_was_used(
 def test_a_broken_spreadsheet_is_told(person: Client, told: Told) -> None:
     upload = SimpleUploadedFile("people.xlsx", b"PK\x03\x04 broken", "application/octet-stream")
     page = page_of(post(person, text="Hi", pasted="", upload=upload))
-    assert "not a whole XLSX file" in told(page, "pasted")
+    assert "not a whole XLSX file" in told(page, "list_file")
 
 
 def test_anothers_file_is_not_there(person: Client, told: Told, django_user_model: Any) -> None:
     bob = django_user_model.objects.create_user("bob")
     theirs = store_file(bob.pk, "people.csv", "text/csv", LIST.encode())
     page = page_of(post(person, text="Hi", pasted="", file=theirs.public_id))
-    assert "not there any more" in told(page, "pasted")
+    assert "not there any more" in told(page, "list_file")
     assert "people.csv" not in page
     assert Batch.objects.count() == 0
 
@@ -296,6 +296,16 @@ def test_a_budget_that_may_not_do_is_said(person: Client) -> None:
     page = page_of(post(person, "/new/messages/preview", text="Ready.", pasted=LIST, max_cost="0.001"))
     assert "It may cost more than you allow" in page
     assert "more than you allow" not in page_of(post(person, "/new/messages/preview", text="Hi", pasted=LIST))
+
+
+def test_a_list_without_numbers_or_without_rows_is_told_once(person: Client, told: Told) -> None:
+    page = page_of(post(person, text="Hi {{name}}", pasted="name,city\nAda,London\nGrace,Paris\n"))
+    assert told(page, "pasted") == "No column looks like phone numbers: choose it below."
+    assert told(page, "text") == ""
+    assert '<option value="" selected>Choose a column' in page
+    page = page_of(post(person, text="Hi {{name}}", pasted="phone,name\n"))
+    assert "no rows" in told(page, "pasted")
+    assert Batch.objects.count() == 0
 
 
 def test_a_variable_that_no_column_fills_is_a_mistake_of_the_message(person: Client, told: Told) -> None:

@@ -83,7 +83,7 @@ def test_a_list_of_very_many_goes_instead(person: Client, ada: User, told: Told)
     broken = store_file(ada.pk, "photos.jsonl", "application/jsonl", lines + b'{"id": "x", "url": "nope"}\n')
     page = page_of(post(person, file=broken.public_id))
     assert "line 6" in page
-    assert told(page, "urls") == "Mend these lines of the file."
+    assert told(page, "list_file") == "Mend these lines of the file."
 
 
 def test_photos_that_cannot_go_are_told_and_left_out_where_that_is_wanted(person: Client, told: Told) -> None:

@@ -151,7 +151,9 @@ def test_anothers_record_is_not_found(person: Client) -> None:
 def test_the_export_follows_the_filter_and_is_not_offered_for_a_search(person: Client, ada: User) -> None:
     make(ada, "Paper invoice", status="pending")
     rows = person.get("/records/rows?status=pending", headers={"HX-Request": "true"}).content.decode()
-    assert re.search(r'id="record-actions" hx-swap-oob="true"><a [^>]*export\?filter_status=pending">Export these', rows)
+    assert re.search(
+        r'id="record-actions" hx-swap-oob="true"><a [^>]*export\?filter_status=pending">Export these', rows
+    )
     found = person.get("/records/rows?q=invoice", headers={"HX-Request": "true"}).content.decode()
     assert "Paper invoice" in found
     assert "operations/export" not in found

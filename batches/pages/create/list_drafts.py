@@ -22,6 +22,14 @@ from batches.pages.create.submitting import Build
 from batches.pages.create.uploads import keep_uploads, own_upload
 from batches.problems import InvalidInput, Problem
 
+FILE = "list_file"
+"""The control of a list that is a file."""
+
+
+def file_control() -> Control:
+    """Its template is the form's own: it draws what is wrong with it."""
+    return Control(FILE, "A list as a file", "files")
+
 
 @dataclass(slots=True)
 class ListDraft(Draft, ABC):
@@ -86,22 +94,27 @@ class ListDraft(Draft, ABC):
         draft.read_list(request, owner_id)
         return draft
 
-    def keep(self, request: HttpRequest, name: str) -> list[StoredFile]:
-        """The files that came in a field of this name; what is wrong with one is said beside the list."""
+    @property
+    def list_place(self) -> str:
+        """Where a problem of the whole list is said: beside the file that it is in, else where it is typed."""
+        return FILE if self.file is not None else self.list_control
+
+    def keep(self, request: HttpRequest, name: str, place: str) -> list[StoredFile]:
+        """The files that came in a field of this name; what is wrong with one is said at the place."""
         try:
             return keep_uploads(request, name)
         except InvalidInput as refused:
-            self.form.tell(refused.problems, {name: self.list_control})
+            self.form.tell(refused.problems, {name: place})
             return []
 
     def take_file(self, request: HttpRequest, owner_id: int, name: str) -> None:
         """The list as a file: the one that came in the field of this name, or the one that was there before."""
-        if kept := self.keep(request, name):
+        if kept := self.keep(request, name, FILE):
             self.file = kept[-1]
         elif "forget_file" not in request.POST and (file_id := request.POST.get("file", "")):
             self.file = own_upload(owner_id, file_id)
             if self.file is None:
-                self.form.say(self.list_control, "The file is not there any more: choose it again.")
+                self.form.say(FILE, "The file is not there any more: choose it again.")
 
     def to_estimate(self, body: dict[str, Any]) -> dict[str, Any]:
         """The body as it is estimated: what it costs may not depend on all of it."""
@@ -114,9 +127,9 @@ class ListDraft(Draft, ABC):
             found = estimate(owner_id, self.to_estimate(body), type(self).build)
         except InvalidInput as wrong:
             others = self.refused.take(wrong.problems, self.refusal)
-            self.form.tell(others, self.fields, typing=typing)
+            self._tell(others, typing=typing)
             if not others:
-                self.form.say(self.list_control, self.all_refused)
+                self.form.say(self.list_place, self.all_refused)
             return
         self.refused.take(found.refused, self.refusal)
         self.found = found
@@ -147,14 +160,17 @@ class ListDraft(Draft, ABC):
             pass  # it is read once more, for what may be left out
         self.look(owner_id, typing=False)
         if self.found and self.refused.count and not self.leaves_out:
-            self.form.say(self.list_control, self.some_refused)
+            self.form.say(self.list_place, self.some_refused)
         try:
             return (
                 self.submit(owner_id, place=place, body=self.body, build=type(self).build) if self.may_start else None
             )
         except InvalidInput as refused:
-            self.form.tell(refused.problems, self.fields)
+            self._tell(refused.problems)
             return None
+
+    def _tell(self, problems: Sequence[Problem], *, typing: bool = False) -> None:
+        self.form.tell(problems, {**self.fields, self.list_name: self.list_place}, typing=typing)
 
     def was_started(self, owner_id: int) -> None:
         """What is left to do once it is a batch."""

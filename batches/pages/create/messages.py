@@ -16,7 +16,7 @@ from batches.operations.messages.sms import LONGEST_TEMPLATE, build_sms_batch
 from batches.pages.access import fragment
 from batches.pages.create.common_controls import FIELDS, common_body, common_controls, provider_controls
 from batches.pages.create.controls import HOW, Choice, Condition, Control, text_of
-from batches.pages.create.list_drafts import ListDraft, form_answer, form_page
+from batches.pages.create.list_drafts import ListDraft, file_control, form_answer, form_page
 from batches.pages.create.recipients import RecipientTable, beginning_of_table, pasted_table, uploaded_table
 from batches.pages.create.refusals import Refusal
 from batches.pages.create.submitting import Build
@@ -66,7 +66,6 @@ class Campaign(ListDraft):
     fields: ClassVar[Mapping[str, str]] = {
         **FIELDS,
         "text": "text",
-        "recipients": "pasted",
         "quietHours": "quiet_start",
         "quietHours.start": "quiet_start",
         "quietHours.end": "quiet_end",
@@ -85,6 +84,7 @@ class Campaign(ListDraft):
     def controls(cls) -> list[Control]:
         """Recipients, message, and how it is sent."""
         return [
+            file_control(),
             Control(
                 "text",
                 "Message",
@@ -127,23 +127,28 @@ class Campaign(ListDraft):
         try:
             self.table = self._table(owner_id)
         except UnreadableTable as reason:
-            self.form.say(self.list_control, str(reason))
+            self.form.say(self.list_place, str(reason))
         if self.table is not None:
             self.table.choose(text_of(request.POST.get("number_column", "")))
             self.refused.found = [Refusal(str(row), message, order=row) for row, message in self.table.broken]
             self.refused.count = len(self.table.broken)
-            self._check_names(self.table)
+            self._check(self.table)
 
-    def _check_names(self, table: RecipientTable) -> None:
-        """What no column fills is one mistake in the message, not one in every row."""
+    def _check(self, table: RecipientTable) -> None:
+        """What is wrong with all of it is one mistake, not one in every row."""
+        if not table.rows and not table.broken:
+            self.form.say(self.list_place, "It has no rows under the first one, which names the columns.")
+            return
+        if not table.number_column:
+            self.form.say(self.list_place, "No column looks like phone numbers: choose it below.")
         known = [column.variable for column in table.variables]
         for name in sorted(_names_in(self.form["text"].value).difference(known)):
             there = f" There are {', '.join(known[:MOST_NAMED])}." if known else " The list has only numbers."
             self.form.say("text", f"No column is called {name}.{there}")
 
     def look(self, owner_id: int, *, typing: bool) -> None:
-        """A message that the list cannot fill is mended first."""
-        if not self.form["text"].problem:
+        """A list that cannot be read, or that cannot fill the message, is mended first."""
+        if not self.form["text"].problem and not self.form[self.list_place].problem:
             ListDraft.look(self, owner_id, typing=typing)
 
     def _table(self, owner_id: int) -> RecipientTable | None:

@@ -20,7 +20,7 @@ from batches.operations.photos.rate_photos import (
 from batches.pages.access import fragment
 from batches.pages.create.common_controls import FIELDS, common_body, common_controls, provider_controls
 from batches.pages.create.controls import Control, text_of
-from batches.pages.create.list_drafts import ListDraft, form_answer, form_page
+from batches.pages.create.list_drafts import FILE, ListDraft, file_control, form_answer, form_page
 from batches.pages.create.photo_list import PhotoList, shown_of, without
 from batches.pages.create.refusals import Refusal
 from batches.pages.create.submitting import Build
@@ -47,9 +47,8 @@ class Shoot(ListDraft):
         "shootId": "shoot",
         "prompt": "prompt",
         "systemPrompt": "system_prompt",
-        "images": "urls",
-        "imagesFile": "urls",
-        "line": "urls",
+        "imagesFile": FILE,
+        "line": FILE,
     }
     pieces: ClassVar[Sequence[str]] = ("pages/create/thumbs.html", "pages/create/chosen_file.html")
     build: ClassVar[Build] = staticmethod(build_photo_batch)
@@ -60,6 +59,7 @@ class Shoot(ListDraft):
     def controls(cls) -> list[Control]:
         """Addresses, what is asked, and how it runs."""
         return [
+            file_control(),
             Control(
                 "urls",
                 "Addresses of photos",
@@ -105,7 +105,7 @@ class Shoot(ListDraft):
         """Photos by id and by address, without one that is taken out; or a file that lists them."""
         sent = request.POST
         ids = [] if "forget_uploaded" in sent else text_of(sent.get("uploaded", "")).split()
-        ids += [one.public_id for one in self.keep(request, "photos")]
+        ids += [one.public_id for one in self.keep(request, "photos", self.list_control)]
         urls = self.form["urls"]
         ids, urls.value = without(sent.get("take_out", ""), ids, urls.value)
         self.take_file(request, owner_id, "list")

@@ -70,7 +70,8 @@ class RecipientTable:
         return [column for column in self.columns if column.name != self.number_column]
 
     def choose(self, wanted: str) -> None:
-        """Take the numbers from this column; where there is none of that name, from the one that looks like them."""
+        """Take the numbers from this column; where there is none of that name, from the one that looks like them, and
+        from none where no one does."""
         names = [column.name for column in self.columns]
         self.number_column = wanted if wanted in names else self._guess()
 
@@ -79,8 +80,7 @@ class RecipientTable:
         named = [plain[name] for name in NUMBER_COLUMNS if name in plain]
         first = self.rows[0][1] if self.rows else {}
         like_numbers = [name for name, cell in first.items() if _NUMBER.fullmatch(text_of_cell(cell))]
-        usual = named or like_numbers or [column.name for column in self.columns]
-        return next((name for name in named if name in like_numbers), usual[0] if usual else "")
+        return next((name for name in named if name in like_numbers), next(iter(named or like_numbers), ""))
 
     def keep_beginning(self) -> None:
         """Of very many rows the first are enough for somebody who still types."""

@@ -6,6 +6,7 @@ const form = document.querySelector("[data-create]");
 export function begin() {
   if (!form) return;
   keepZone();
+  keepToken();
   form.addEventListener("click", (event) => {
     const chip = event.target.closest("[data-insert]");
     if (chip) insert(document.getElementById(chip.dataset.into), chip.dataset.insert);
@@ -26,6 +27,13 @@ function ask() {
     return place.dataset.among.split(" ").includes(other.value) && (!above || met(above));
   };
   for (const place of form.querySelectorAll("[data-when]")) place.hidden = !met(place);
+}
+
+/* Whoever comes back to a form they have sent finds the same form: pressed again, it leads to what it started. */
+function keepToken() {
+  const place = form.elements.token;
+  if (history.state?.token) place.value = history.state.token;
+  else history.replaceState({ ...history.state, token: place.value }, "");
 }
 
 /* A moment is meant by the clock of whoever types it. */
