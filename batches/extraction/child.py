@@ -15,6 +15,7 @@ from typing import IO, Any
 from batches.extraction.formats import extract
 from batches.extraction.problems import Unreadable
 from batches.extraction.thumbnails import thumbnail
+from batches.strangers import bound_process
 
 MOST_MEMORY_BYTES = 1536 * 1024 * 1024
 CPU_SECONDS = 20
@@ -26,10 +27,7 @@ def main() -> None:
     # Whatever a library prints must not get between the answers.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY_BYTES, MOST_MEMORY_BYTES))
-    os.nice(5)
+    bound_process(MOST_MEMORY_BYTES, may_write=False)
     requests = sys.stdin.buffer
     while line := requests.readline():
         request = json.loads(line)

@@ -18,6 +18,7 @@ from django.conf import settings
 from batches.extraction.child import read_answer
 from batches.extraction.formats import Extracted
 from batches.extraction.problems import Unreadable
+from batches.strangers import environment
 
 MOST_REQUESTS = 200
 """Then a process is replaced: what its parsers leaked goes with it."""
@@ -102,11 +103,10 @@ class _Reader:
 
     def __init__(self) -> None:
         self.asked = 0
-        # No variable of ours: whoever takes a parser over finds neither keys nor a database.
         self._process = subprocess.Popen(
             [sys.executable, "-m", "batches.extraction.child"],
             cwd=settings.BASE_DIR,
-            env={"LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"},
+            env=environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

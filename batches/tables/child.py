@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 from collections.abc import Callable
 from typing import Any
 
+from batches.strangers import bound_process
 from batches.tables.rows import UnreadableTable
 
 MEMORY_BYTES = 3 * 1024**3
@@ -16,17 +16,9 @@ MEMORY_BYTES = 3 * 1024**3
 
 def answer_request(work: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     """Read a JSON object, do the work within bounds, write what came of it."""
-    bound_memory()
+    bound_process(MEMORY_BYTES, may_write=True)
     try:
         answer = work(json.load(sys.stdin))
     except UnreadableTable as reason:
         answer = {"refused": str(reason), "code": reason.code}
     json.dump(answer, sys.stdout)
-
-
-def bound_memory() -> None:
-    """Where the system can: without it a file costs what the machine has."""
-    with contextlib.suppress(ImportError, OSError, ValueError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))

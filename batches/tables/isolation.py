@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from batches.strangers import environment
 from batches.tables.chunks import CutTable
 from batches.tables.reading import ReadingOptions
 from batches.tables.rows import UnreadableTable
@@ -59,6 +60,7 @@ def run(module: str, request: dict[str, Any]) -> dict[str, Any]:
                 input=json.dumps(request).encode(),
                 capture_output=True,
                 cwd=_ROOT,
+                env=environment(),
                 timeout=LONGEST_SECONDS,
                 check=False,
             )

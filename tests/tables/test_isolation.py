@@ -59,3 +59,10 @@ def test_one_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(UnreadableTable) as refused:
         cut(tmp_path, b"a\n1", "t.csv")
     assert refused.value.code == "too_slow"
+
+
+def test_it_finds_no_variable_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    variables = isolation.run("tests.tables.variables", {})["variables"]
+    assert variables["TMPDIR"] == str(tmp_path)
+    assert not {"SECRET_KEY", "DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE"} & variables.keys()
