@@ -11,7 +11,7 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 
 from batches.admin.confirming import confirmed
-from batches.admin.finding import Finds, by_owner
+from batches.admin.finding import Finds, by_batch, by_owner
 from batches.admin.paging import ReadOnlyAdmin
 from batches.models import ApiKey, AuditEntry, IdempotentReply, StoredFile
 
@@ -90,6 +90,5 @@ class AuditEntryAdmin(Finds, ReadOnlyAdmin[AuditEntry]):
     list_select_related = ("actor",)
     search_fields = ("id",)
     search_help_text = "A user's whole name, or a batch's whole id"
-    finds = (by_owner("actor"),)
-    finds_otherwise = "batch_public_id"
+    finds = (by_owner("actor"), by_batch("batch", gone="batch_public_id"))
     ordering = ("-id",)

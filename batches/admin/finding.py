@@ -31,13 +31,15 @@ def by_owner(path: str) -> Find:
     return find
 
 
-def by_batch(path: str) -> Find:
-    """A batch's whole id."""
+def by_batch(path: str, *, gone: str = "") -> Find:
+    """A batch's whole id. ``gone``: the field that still tells it where the batch was deleted."""
 
     def find(term: str) -> dict[str, Any] | None:
         if not term.startswith(BATCH):
             return None
         found = Batch.objects.filter(public_id=term).values_list("pk", flat=True).first()
+        if found is None and gone:
+            return {gone: term}
         return {f"{path}_id": found or 0}
 
     return find
