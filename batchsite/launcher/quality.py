@@ -15,7 +15,7 @@ TEST_USAGE = """usage: bin/test [--coverage] [--faults] [pytest arguments]
 
 Runs the tests against an embedded Postgres and a Redis of their own, unless DATABASE_URL and REDIS_URL name others.
 Without pytest arguments in two parts: first what shares the cores well, a process per core with its own servers, then
-what measures rates and puts thousands of calls under way.
+what measures rates, floods its workers, or starts servers of its own.
 --coverage  measure all processes and fail below the figure in pyproject.toml; on by itself when CI=true
 --faults    run all fault tests, and nothing else: some thirty minutes of real processes killed, stopped, cut off
             (docs/failures.md); without it a short subset runs with all other tests
@@ -26,8 +26,8 @@ Style and types: ruff check and ruff format --check of these files (without any:
 everything. All three run, so that one look shows all; the first failure gives the exit code.
 """
 
-ALONE = ("tests/faults", "tests/benchmarks")
-"""Tests that measure by the clock, or keep every core busy themselves."""
+ALONE = ("tests/faults", "tests/launcher", "tests/benchmarks")
+"""Tests that measure by the clock, keep every core busy themselves, or start servers that another account owns."""
 MOST_PROCESSES = 4
 INTERRUPTED = 2
 """pytest's exit code after a Ctrl-C or a SIGTERM."""

@@ -43,7 +43,7 @@ def test_photos_are_watched_paused_hurried_and_retried(
     images = [
         {"id": f"img{n}", "filename": f"{n}.jpg", "url": f"https://photos.example/{n}.jpg"} for n in range(PHOTOS)
     ]
-    body = {"shootId": "harbour", "images": images, "options": {"rateLimit": 300, "retries": 0}}
+    body = {"shootId": "harbour", "images": images, "options": {"rateLimit": 60, "retries": 0}}
     batch = submit_batch(owner_id=alice.pk, new=build_photo_batch(alice.pk, body))
     there = visit()
     there.site = web.address
