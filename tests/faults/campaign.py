@@ -196,14 +196,17 @@ def busiest_second(instants: Sequence[float]) -> int:
 def assert_the_limit_held(campaign: Campaign) -> None:
     """No sliding second of the sandbox's clock saw half as many messages again as the limit allows.
 
-    A limit that was lost or counted twice shows; test_rates.py measures exactly, without thousands of photos beside. A
-    witness that stood still for want of a core cannot say when a call arrived: those it found on waking are left out.
+    A limit that was lost or counted twice shows; test_rates.py measures exactly, without thousands of photos beside.
     """
     limit = settings.SMS_PER_SECOND[campaign.messages.priority]
     stalls = campaign.sandbox.stalls()
     instants = [entry["at"] for entry in campaign.calls("twilio")]
-    seen = [at for at in instants if not any(began <= at <= ended + WAKING_SECONDS for began, ended in stalls)]
-    assert busiest_second(seen) <= 1.5 * limit, (busiest_second(instants), stalls)
+    assert busiest_second(seen_awake(instants, stalls)) <= 1.5 * limit, (busiest_second(instants), stalls)
+
+
+def seen_awake(instants: Sequence[float], stalls: Sequence[tuple[float, float]]) -> list[float]:
+    """A witness that stood still for want of a core cannot say when a call arrived: without those found on waking."""
+    return [at for at in instants if not any(began <= at <= ended + WAKING_SECONDS for began, ended in stalls)]
 
 
 def assert_ended_well(campaign: Campaign, engine: Engine) -> None:

@@ -73,11 +73,15 @@ def messages_server() -> Iterator[SandboxServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def two_sandboxes(sandbox_server: SandboxServer, messages_server: SandboxServer) -> TwoSandboxes:
+    return TwoSandboxes(sandbox_server, messages_server)
+
+
 @pytest.fixture
-def sandbox(sandbox_server: SandboxServer, messages_server: SandboxServer) -> SandboxServer:
-    both = TwoSandboxes(sandbox_server, messages_server)
-    both.reset()
-    return both
+def sandbox(two_sandboxes: TwoSandboxes) -> SandboxServer:
+    two_sandboxes.reset()
+    return two_sandboxes
 
 
 @pytest.fixture
@@ -85,6 +89,15 @@ def engine(sandbox: SandboxServer, tmp_path: Path) -> Iterator[Engine]:
     """A dispatcher and two workers, for one test that will hurt them."""
     with Engine(sandbox, tmp_path, PROCESS_NAME=PROCESS_NAME) as running:
         yield running.start(workers=2)
+
+
+@pytest.fixture(scope="module")
+def lasting_engine(
+    django_db_setup: None, two_sandboxes: TwoSandboxes, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
+    """For the tests of a module that start and stop its processes themselves; none runs yet."""
+    with Engine(two_sandboxes, tmp_path_factory.mktemp("engine"), PROCESS_NAME=PROCESS_NAME) as running:
+        yield running
 
 
 @pytest.fixture
