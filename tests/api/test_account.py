@@ -11,6 +11,7 @@ from django.test import Client
 
 from batches import services
 from batches.models import ApiKey, AuditEntry, Batch, BatchHistogram, Notification, ProviderAccount, Usage
+from providers.registry import get_provider
 from tests.api.conftest import Submit, client_of, problems_of
 
 JSON = "application/json"
@@ -225,6 +226,21 @@ def test_staff_is_told_what_is_misconfigured(staff: User, settings: Any) -> None
     settings.PROVIDERS = {**settings.PROVIDERS, "broken": {"adapter": "nowhere.Nothing", "key_variable": "SECRET_X"}}
     shown = {one["id"]: one for one in client_of(staff).get("/api/providers").json()["providers"]}
     assert "nowhere" in shown["broken"]["hindrances"][0]["message"]
+
+
+def test_a_key_without_its_account_is_no_reason_to_text_anybody(
+    staff: User, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unset = {"account": "", "sender": "", "variables": {"account": "OUR_ACCOUNT", "sender": "OUR_SENDER"}}
+    settings.PROVIDERS = {**settings.PROVIDERS, "twilio": {**settings.PROVIDERS["twilio"], **unset}}
+    monkeypatch.setenv("TWILIO_AUTH_TOKEN", "a-real-one")
+    get_provider.cache_clear()
+    (shown,) = [one for one in client_of(staff).get("/api/providers").json()["providers"] if one["id"] == "twilio"]
+    get_provider.cache_clear()
+    assert (shown["usable"], shown["available"], shown["credentials"]) == (False, False, "environment")
+    (hindrance,) = shown["hindrances"]
+    assert hindrance["code"] == "misconfigured"
+    assert "set OUR_ACCOUNT." in hindrance["message"] and "set OUR_SENDER." in hindrance["message"]
 
 
 def test_why_a_provider_is_not_used_now_and_what_it_costs(client: Client, settings: Any) -> None:
