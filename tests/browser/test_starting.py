@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from playwright.sync_api import Page, expect
 
 from batches.models import Batch, StoredFile
 from batches.samples.photos import sample_photos
 from records.models import Record
-from tests.browser.conftest import WebProcess
+from tests.browser.conftest import PASSWORD, WebProcess
 from tests.engine_fixture import Engine, engine
 from tests.sandbox_fixture import SandboxServer
 
@@ -183,6 +184,33 @@ def test_pressed_twice_is_meant_once(visit: Any, alice: User) -> None:
     page.locator("#start").click()
     expect(page).to_have_url(re.compile("/batches/batch_"))
     assert Batch.objects.count() == 1
+
+
+@pytest.mark.parametrize("by", ["typing", "sending"])
+def test_who_has_to_sign_in_meanwhile_finds_what_they_typed(visit: Any, alice: User, by: str) -> None:
+    there = visit()
+    there.sign_in("/new/messages")
+    page = there.page
+    table = {"name": "people.csv", "mimeType": "text/csv", "buffer": b"phone,name\n+15005550010,Ada\n"}
+    page.get_by_label("A list as a file").set_input_files(table)
+    page.get_by_role("textbox", name="Message").fill("Hi {{name}}")
+    page.get_by_label("Priority").select_option("high")
+    expect(page.get_by_role("button", name="Send 1 message")).to_be_visible()
+    Session.objects.all().delete()
+    if by == "typing":
+        page.get_by_role("textbox", name="Message").fill("Hi {{name}}!")
+    else:
+        page.get_by_role("button", name="Send 1 message").click()
+    page.get_by_label("User name").fill("alice")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator(".bubble")).to_contain_text("Hi Ada")
+    expect(page.get_by_text("people.csv")).to_be_visible()
+    expect(page.get_by_label("Priority")).to_have_value("high")
+    assert Batch.objects.count() == 0
+    page.get_by_role("button", name="Send 1 message").click()
+    expect(page).to_have_url(re.compile("/batches/batch_"))
+    assert Batch.objects.get().priority == "high"
 
 
 def test_a_table_is_imported_found_and_exported(visit: Any, alice: User, tmp_path: Path) -> None:
