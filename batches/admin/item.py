@@ -25,7 +25,7 @@ class ItemErrorInline(_Inline):
     """What went wrong with an item, counted by code."""
 
     model = ItemError
-    fields = ("code", "category", "message", "count", "first_at", "last_at")
+    fields = ("provider", "code", "category", "message", "count", "first_at", "last_at")
     extra = 0
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:

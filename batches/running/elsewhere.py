@@ -9,11 +9,12 @@ change that the recorder writes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from batches.backoff import retry_delay
-from batches.outcomes import Outcome, Rejected
+from batches.outcomes import Outcome, Rejected, Snooze
 from batches.running.changes import Change, Held
 from batches.states import ItemStatus
 from providers.base import ErrorCategory
@@ -49,12 +50,18 @@ def elsewhere(
     if not left:
         return change
     change = replace(change, detour="" if left[0] == chain[0] else left[0], refused_by=refused_by)
-    if not for_good:
+    if isinstance(answer, Snooze):
         return change
-    patient = replace(held.policy, max_retries=None)  # those that are left have not spent it
-    attempts = held.item.attempts + 1
-    delay = retry_delay(fault, patient, attempts=attempts, failures=0, elapsed_seconds=elapsed_seconds)
-    return change if delay is None else replace(change, status=ItemStatus.PENDING, delay_seconds=delay, failures=0)
+    policy, failures = held.policy, held.item.failures + change.failures
+    if for_good:  # those that are left have spent no retry by that
+        policy, failures = replace(policy, max_retries=None), 0
+    rounds = math.ceil((held.item.attempts + 1) / len(chain))
+    delay = retry_delay(fault, policy, attempts=rounds, failures=failures, elapsed_seconds=elapsed_seconds)
+    if delay is None:
+        return change
+    later = _at_once(change)
+    waited_ms = later.waited_ms + (round(delay * 1000) if fault.category == ErrorCategory.RATE_LIMIT else 0)
+    return replace(later, delay_seconds=delay, failures=0 if for_good else change.failures, waited_ms=waited_ms)
 
 
 def _at_once(change: Change) -> Change:

@@ -6,15 +6,17 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db.models.functions import Now
 from django.test import Client
 
 from batches.economy.questions import line_id
 from batches.files import store_file
-from batches.models import ApiKey, Batch, BatchHistogram, Item, ItemError, ProviderBatch
+from batches.models import ApiKey, Batch, BatchHistogram, Item, ItemError, ProviderAccount, ProviderBatch
 from batches.operations.long_texts import LONGEST_PART
 from records.models import Record
 from tests.api.conftest import jpeg
@@ -185,3 +187,25 @@ def test_a_deadline_goes_on_fast(alice: Alice, sandbox: SandboxServer) -> None:
     assert_counters(batch, succeeded=12)
     assert batch.fast_since is not None
     assert "simulated:input_tokens" in tokens_of(batch)
+
+
+def test_an_account_without_credit_is_left_for_a_fallback_and_found_again(alice: Alice, sandbox: SandboxServer) -> None:
+    ProviderAccount.objects.all().delete()
+    sandbox.configure(accounts={"openai-gpt-5": {"refuse": 402}})
+    switch: dict[str, Any] = {"fallbacks": ["anthropic-haiku"]}
+    batch = settled(alice.photos(25, "openai-gpt-5", **switch))
+    assert_counters(batch, succeeded=25)
+    assert set(batch.items.values_list("provider", flat=True)) == {"anthropic-haiku"}
+    assert set(billed_by_item(sandbox).values()) == {1}
+    account = ProviderAccount.objects.get(alias="openai-gpt-5")
+    assert account.opened_for.startswith("budget")
+    sandbox.configure(accounts={})
+    ProviderAccount.objects.filter(pk=account.pk).update(
+        opened_at=Now() - timedelta(seconds=30), probe_at=Now() - timedelta(seconds=1)
+    )
+    settled(alice.photos(25, "openai-gpt-5", **switch))
+    account.refresh_from_db()
+    assert account.opened_at is None, "one item found out that it is well"
+    batch = settled(alice.photos(25, "openai-gpt-5", **switch))
+    assert set(batch.items.values_list("provider", flat=True)) == {"openai-gpt-5"}
+    assert_no_lease()

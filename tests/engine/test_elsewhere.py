@@ -138,6 +138,16 @@ def test_behind_the_last_one_it_waits_and_begins_anew() -> None:
     assert change.delay_seconds > 0
 
 
+@pytest.mark.parametrize(("attempts", "longest"), [(2, 1.0), (5, 2.0), (8, 4.0)])
+def test_each_round_waits_as_one_attempt_does_elsewhere(attempts: int, longest: float) -> None:
+    mine = mine_of(THIRD)
+    mine = replace(mine, item=replace(mine.item, attempts=attempts))
+    answer = Retry(BUSY)
+    change = elsewhere(change_of(answer, mine), answer, mine, CHAIN, lambda alias: True)
+    assert longest / 2 <= change.delay_seconds <= longest
+    assert change.waited_ms == round(change.delay_seconds * 1000)
+
+
 def test_who_refused_for_good_is_not_asked_again() -> None:
     change = after(Rejected(NO_ROUTE), by=THIRD, refused_by=(ONCE_ONLY,), retries=0)
     assert (change.status, change.detour, change.failures) == ("pending", SECOND, 0)
