@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from batchsite.body_limit import LARGEST_BODY, limit_bodies
+from batches.api.callbacks import LARGEST_BODY
+from batchsite.body_limit import limit_bodies
 
 Sent = list[dict[str, Any]]
 

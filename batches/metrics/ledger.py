@@ -120,14 +120,16 @@ def read_ledger() -> Ledger:
 
 
 def _processes(cursor: CursorWrapper) -> list[Process]:
-    rows = _rows(cursor, _PROCESSES, SEEN_WITHIN)
-    return [Process(*row[:3], json.loads(row[3]), row[4]) for row in rows]
+    return [
+        Process(boot_id, role, in_flight, json.loads(figures), seen_seconds)
+        for boot_id, role, in_flight, figures, seen_seconds in _rows(cursor, _PROCESSES, SEEN_WITHIN)
+    ]
 
 
 def _count(cursor: CursorWrapper, statement: str) -> int:
     return int(_rows(cursor, statement, COUNTED_AT_MOST)[0][0])
 
 
-def _rows(cursor: CursorWrapper, statement: str, *parameters: object) -> list[Any]:
+def _rows(cursor: CursorWrapper, statement: str, *parameters: Any) -> list[Any]:
     cursor.execute(statement, parameters)
-    return cursor.fetchall()
+    return list(cursor.fetchall())

@@ -70,7 +70,8 @@ def test_the_stricter_format_is_kept_as_well(client: Client) -> None:
     Worker.objects.create(boot_id='w"\n', hostname="h", process_id=1, figures={"tally": tally.as_figures()})
     answer = client.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
     assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
-    families = {family.name: family for family in text_string_to_metric_families(answer.content.decode())}
+    parsed = text_string_to_metric_families(answer.content.decode())  # type: ignore[no-untyped-call]
+    families = {family.name: family for family in parsed}
     assert families["batchsite_call_seconds"].type == "histogram"
     assert families["batchsite_opt_outs_refused"].type == "counter"
 
