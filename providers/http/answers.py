@@ -12,6 +12,7 @@ import httptools
 import orjson
 
 LARGEST_ANSWER = 16 * 1024 * 1024
+MOST_HEADERS = 1000
 REQUEST_ID_HEADERS = ("x-request-id", "request-id", "twilio-request-id")
 
 
@@ -67,6 +68,7 @@ class Answer:
         self.reusable = False
         self._parts: list[bytes] = []
         self._size = 0
+        self._headers_left = MOST_HEADERS
         self._largest = LARGEST_ANSWER if largest is None else largest
         self._parser = httptools.HttpResponseParser(self)
 
@@ -82,6 +84,9 @@ class Answer:
             raise ValueError("a second answer to one request")
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers_left -= 1
+        if self._headers_left < 0:
+            raise ValueError("headers without end")
         self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:

@@ -183,6 +183,14 @@ def test_an_answer_that_is_no_http(raw_server: RawServer, answer: bytes) -> None
     assert error_of(raw_server(answering(answer))).code == "invalid_response"
 
 
+@pytest.mark.parametrize("header", ["a: b\r\n", "a-{number}: b\r\n"])
+def test_headers_without_end_are_not_read_to_their_end(raw_server: RawServer, header: str) -> None:
+    """Each costs a call of ours: a million of them would keep a whole worker from everything else."""
+    headers = "".join(header.format(number=number) for number in range(20_000))
+    many = f"HTTP/1.1 200 OK\r\n{headers}Content-Length: 2\r\n\r\n{{}}"
+    assert error_of(raw_server(answering(many.encode()))).code == "invalid_response"
+
+
 def test_two_answers_to_one_request_are_refused(raw_server: RawServer) -> None:
     one = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
     assert error_of(raw_server(answering(one + one))).code == "invalid_response"
