@@ -77,7 +77,7 @@ def _state(request: HttpRequest, batch: Batch) -> dict[str, Any]:
         "holdups": holdups(batch, per_second=drawn.recent),
         "error_groups": error_groups(batch),
         "made": made(batch.outcome),
-        "files": result_files(batch)[:MOST_FILES] if batch.outcome else (),
+        "files": result_files(batch)[:MOST_FILES] if batch.finishes and batch.is_final else (),
     }
 
 

@@ -113,7 +113,7 @@ def test_filters_are_read(person: Client, records: list[Record]) -> None:
         ("validate", {"schema": '{"type": 7}'}, ("schema", ".")),
         ("transform", {}, ("change_field", "required")),
         ("transform", {"change_field": "id", "change_value": "1", "change_action": "set"}, ("change_field", ".")),
-        ("cleanup", {}, ("filter_more", "Say which records")),
+        ("cleanup", {}, ("filter_kind", "Say which records")),
         ("cleanup", {"olderThanDays": "many"}, ("olderThanDays", "whole number")),
         ("import", {}, ("fileId", "required")),
         ("process_files", {"instruction": "summarise"}, ("fileIds", "required")),
@@ -166,6 +166,13 @@ def test_an_import_shows_what_the_columns_fill_and_takes_another_mapping(person:
     batch = Batch.objects.get()
     assert batch.parameters["columns"] == {"Name": "title", "Größe": None, "Key": "key"}
     assert StoredFile.objects.filter(public_id=file_id).exists()
+
+
+def test_an_import_that_would_say_nothing_is_warned_about(person: Client) -> None:
+    file_id = table(person)
+    words = "No column fills “title” or “content”"
+    assert words in page_of(post(person, "import", "/preview", file=file_id))
+    assert words not in page_of(post(person, "import", "/preview", file=file_id, **{"column:Name": "title"}))
 
 
 def test_previews_of_imports_leave_no_files(person: Client) -> None:

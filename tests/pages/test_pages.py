@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from batches.masking import masked
-from batches.models import AuditEntry, Batch, Item
+from batches.models import AuditEntry, Batch, Item, StoredFile
 from batches.pages.presentation import item_row, verbs
 from batches.templatetags.humane import duration
 from tests.live.conftest import make_batch
@@ -217,3 +217,12 @@ def test_pages_load_nothing_inline_and_nothing_from_elsewhere(browser: Client, a
 @pytest.mark.parametrize(("seconds", "expected"), [(5, "5 s"), (65, "1 min 5 s"), (4000, "1 h 6 min")])
 def test_durations_are_read_by_people(seconds: int, expected: str) -> None:
     assert duration(seconds) == expected
+
+
+def test_what_a_batch_made_is_offered_also_where_it_failed(browser: Client, alice: User) -> None:
+    """An import of which no row could be written says why in a file."""
+    batch = make_batch(alice, operation="import", finishes=True, status="failed", total=1, error="errors.csv says why.")
+    made = StoredFile.objects.create(
+        owner=alice, batch=batch, for_batch=True, is_result=True, name="errors.csv", media_type="text/csv", size=9
+    )
+    assert f'href="/api/files/{made.public_id}"' in text(browser, f"/batches/{batch.public_id}")

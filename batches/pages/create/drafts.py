@@ -47,7 +47,7 @@ class Draft:
         """Warnings with the labels of fields in the place of their names in a body."""
 
         def label(match: re.Match[str]) -> str:
-            control = self.form.controls.get(FIELDS.get(match[0], ""))
+            control = self.form.controls.get(FIELDS.get(match[0], match[0]))
             return f"“{control.label}”" if control else match[0]
 
         return [_FIELD_NAME.sub(label, warning) for warning in warnings]

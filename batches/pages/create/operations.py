@@ -29,7 +29,7 @@ from batches.pages.create.drafts import Draft
 from batches.pages.create.previews import Preview, preview_of
 from batches.pages.create.record_choice import change_controls, changes_of, filter_controls, filters_of
 from batches.pages.create.uploads import keep_uploads
-from batches.problems import InvalidInput
+from batches.problems import InvalidInput, Problem
 from batches.states import Channel
 from providers.registry import Kind
 
@@ -54,6 +54,12 @@ LOOKED_AT_FIRST = frozenset({"cleanup"})
 """Nothing brings back what these do: they start only after their dry run was seen."""
 FILE_PIECES, MAPPING_PIECE = ("pages/create/chosen_files.html",), "pages/create/mapping.html"
 """Templates of what changes inside the form while somebody types."""
+SPELLED = {
+    ("cleanup", "filters"): Problem(
+        "filter_kind", "Say which records, by what they are or by their age; or tick “Delete all my records”.", "empty"
+    )
+}
+"""In the place of problems that are for who writes JSON, beside what people are asked instead."""
 COLUMN = "column:"
 LEFT_OUT = "-"
 _MOST_FILES = 1_000
@@ -179,11 +185,13 @@ def _operation(name: str) -> Operation:
 def _context(draft: OperationDraft) -> dict[str, Any]:
     name = draft.operation.name
     pieces = [*FILE_PIECES] if _file_control(draft) is not None else []
+    between = MAPPING_PIECE if name == "import" else ""
     return {
         "draft": draft,
         "form": draft.form,
         "figures": draft.figures,
-        "pieces": [*pieces, MAPPING_PIECE] if name == "import" else pieces,
+        "pieces": [*pieces, between] if between else pieces,
+        "between": between,
         "outlook": "pages/create/operation_preview.html",
         "address": reverse("new-operation", args=[name]),
         "preview_address": reverse("new-operation-preview", args=[name]),
@@ -259,12 +267,22 @@ def _look(draft: OperationDraft, owner_id: int, *, typing: bool) -> None:
         draft.preview = preview_of(operation.name, operation.preview(owner_id, new))
         if new.provider:
             draft.found = estimate(owner_id, draft.body, operation.build)
-        draft.preview.warnings = draft.in_labels([*dict.fromkeys([*draft.preview.warnings, *new.warnings])])
+        warnings = [*draft.preview.warnings, *new.warnings, *_without_words(draft)]
+        draft.preview.warnings = draft.in_labels([*dict.fromkeys(warnings)])
     except InvalidInput as wrong:
         _tell(draft, wrong, typing=typing)
     finally:
         if new is not None:
             discard_files(owner_id, new.stored_files)
+
+
+def _without_words(draft: OperationDraft) -> list[str]:
+    """Of an import whose rows would say nothing: what they lack is found only when they are written."""
+    columns = draft.preview.columns if draft.preview else {}
+    given = {*columns.values(), *draft.body.get("defaults", {})}
+    if not columns or given & {"title", "content"}:
+        return []
+    return ["No column fills “title” or “content”, and a new record needs one of them: choose which column does."]
 
 
 def _tell(draft: OperationDraft, wrong: InvalidInput, *, typing: bool) -> None:
@@ -276,7 +294,8 @@ def _tell(draft: OperationDraft, wrong: InvalidInput, *, typing: bool) -> None:
         fields |= {"changes": "change_field" if not controls["changes"].value else "changes"}
     if draft.operation.name == "import":
         fields |= {"columns": "fileId"}
-    draft.form.tell(wrong.problems, fields, typing=typing)
+    problems = [SPELLED.get((draft.operation.name, each.path), each) for each in wrong.problems]
+    draft.form.tell(problems, fields, typing=typing)
 
 
 def _body(draft: OperationDraft) -> dict[str, Any]:
