@@ -17,7 +17,7 @@ from batches.models import StoredFile
 from batchsite.client import AuthenticationFailed, BatchClient, Conflict, InvalidRequest, NotFound
 from records.models import Record
 from tests.extraction.files import pdf, picture, word
-from tests.operations.test_process_files import long_text
+from tests.operations.files.long_documents import long_text
 from tests.sandbox_fixture import SandboxServer
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sandbox")]

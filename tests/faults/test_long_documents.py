@@ -12,8 +12,8 @@ from batches.models import StoredFile
 from batches.operations.long_texts import split
 from tests.engine_fixture import Engine
 from tests.faults.campaign import kill, wait_until, wait_until_closed
+from tests.operations.files.long_documents import long_text
 from tests.operations.submitted import submitted
-from tests.operations.test_process_files import long_text
 from tests.sandbox_fixture import SandboxServer
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.faults]

@@ -28,7 +28,7 @@ class KeptConnection:
 
 def do_all_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything in this process and in the test's transaction: tests/tables/test_isolation.py starts the others, and
-    tests/operations/test_data_end_to_end.py the engine."""
+    tests/operations/records/test_data_end_to_end.py the engine."""
     monkeypatch.setattr(isolation, "run", run_here)
     monkeypatch.setattr(record_chunks, "connection", KeptConnection())
 

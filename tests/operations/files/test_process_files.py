@@ -19,6 +19,7 @@ from batches.result_files import result_files
 from providers.base import ErrorCategory, ProviderError
 from tests.extraction.files import pdf, picture, word, zip_bomb
 from tests.operations.conftest import Answering
+from tests.operations.files.long_documents import long_text
 from tests.operations.submitted import attempt_on, run_to_the_end, submitted
 
 pytestmark = pytest.mark.usefixtures("no_readers_are_left")
@@ -126,10 +127,6 @@ def test_a_document_is_read_first_and_asked_about_in_the_next_attempt(
     assert isinstance(outcome, Succeeded)
     assert outcome.result["pages"] == pages
     assert text in provider.requests[0].prompt
-
-
-def long_text(parts: int) -> str:
-    return "\n\n".join(f"Paragraph {n}. " + "word " * 180 for n in range(parts * LONGEST_PART // 920))
 
 
 def test_a_long_text_is_one_call_per_attempt_and_then_put_together(owner: User) -> None:
