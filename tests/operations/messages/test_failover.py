@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -10,7 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from batches.models import Batch, ItemError, ProviderAccount
+from batches.models import Batch, ProviderAccount
 from batches.operations.messages.sms import build_sms_batch
 from batches.submission import submit_batch
 from tests.engine_fixture import Engine
@@ -36,7 +37,7 @@ def engine(
 @pytest.fixture
 def owner(engine: Engine) -> User:
     """One who may see every error."""
-    return User.objects.create_superuser("failover")
+    return User.objects.create_superuser(f"failover-{uuid.uuid4().hex[:8]}")
 
 
 def campaign(owner: User, *people: str, **options: object) -> Batch:
@@ -76,7 +77,7 @@ def test_a_region_that_one_may_not_send_to_is_reached_by_another(
     batch = campaign(owner, NUMBER, NO_ROUTE, OPTED_OUT)
     assert ended(batch) == {("succeeded", "twilio"): 1, ("succeeded", "vonage"): 1, ("failed", "twilio"): 1}
     assert accepted(sandbox) == {NUMBER: 1, NO_ROUTE: 1}
-    assert set(ItemError.objects.values_list("item__key", "provider", "code")) == {
+    assert set(batch.errors.values_list("item__key", "provider", "code")) == {
         (NO_ROUTE, "twilio", "21408"),
         (OPTED_OUT, "twilio", "21610"),
     }
