@@ -223,3 +223,9 @@ def test_numbers_are_masked_in_lists(root: Client, owner: User) -> None:
         page = root.get(address(model, "changelist")).content.decode()
         assert number[1:-3] not in page
         assert number[-3:] in page
+
+
+def test_dates_sort_as_they_are_read(root: Client, owner: User) -> None:
+    fill(owner, 1)
+    shown = root.get(address(Batch, "changelist")).content.decode()
+    assert f"{Batch.objects.get().created_at:%Y-%m-%d %H:%M:%S}" in shown
