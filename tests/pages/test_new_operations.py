@@ -171,6 +171,7 @@ def test_an_import_shows_what_the_columns_fill_and_takes_another_mapping(person:
 def test_an_import_that_would_say_nothing_is_warned_about(person: Client) -> None:
     file_id = table(person)
     words = "No column fills “title” or “content”"
+    assert page_of(post(person, "import", file=file_id, action="check")).count('id="mapping"') == 1
     assert words in page_of(post(person, "import", "/preview", file=file_id))
     assert words not in page_of(post(person, "import", "/preview", file=file_id, **{"column:Name": "title"}))
 

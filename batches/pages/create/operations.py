@@ -185,13 +185,13 @@ def _operation(name: str) -> Operation:
 def _context(draft: OperationDraft) -> dict[str, Any]:
     name = draft.operation.name
     pieces = [*FILE_PIECES] if _file_control(draft) is not None else []
-    between = MAPPING_PIECE if name == "import" else ""
+    own_piece = MAPPING_PIECE if name == "import" else ""
     return {
         "draft": draft,
         "form": draft.form,
         "figures": draft.figures,
-        "pieces": [*pieces, between] if between else pieces,
-        "between": between,
+        "pieces": [*pieces, own_piece] if own_piece else pieces,
+        "own_piece": own_piece,
         "outlook": "pages/create/operation_preview.html",
         "address": reverse("new-operation", args=[name]),
         "preview_address": reverse("new-operation-preview", args=[name]),
