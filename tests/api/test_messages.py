@@ -1,4 +1,4 @@
-"""Document 002, from the front door. What the builder says of recipients is in tests/operations/messages/test_sms.py."""
+"""Document 002, from the front door. What the builder says of recipients: tests/operations/messages/test_sms.py."""
 
 from __future__ import annotations
 
