@@ -1,4 +1,4 @@
-"""Document 004's views of an owner with ten thousand batches and five million items: how long each takes.
+"""Document 004's views and the pages of an owner with ten thousand batches and five million items: how long each takes.
 
 The rows are made by SQL on a Postgres of its own; the requests go through the whole of Django, without a network. Run
 by itself: ``python -m benchmarks.history [BATCHES] [ITEMS]``; prints a Markdown table.
@@ -29,6 +29,11 @@ PATHS = (
     "/api/batch/{id}/analytics",
     "/api/batch/{id}/results?limit=100",
     "/api/usage",
+    "/",
+    "/?q=Batch+77&status=completed",
+    "/batches/{id}",
+    "/batches/{id}?q=node-77",
+    "/batches/{id}/state",
 )
 
 BATCHES = """
@@ -100,6 +105,7 @@ def run(batches: int, items: int) -> str:
     fill(owner.pk, batches, items // batches)
     _, secret = ApiKey.issue(owner_id=owner.pk, name="benchmark")
     client = Client(headers={"Authorization": f"Bearer {secret}"})
+    client.force_login(owner)  # pages know sessions alone
     batch_id = Batch.objects.order_by("id")[batches // 2].public_id
     lines = [f"### {batches:,} batches of one owner, {items:,} items", ""]
     lines += ["| request | median, ms | slowest of 30, ms |", "|---|---|---|"]

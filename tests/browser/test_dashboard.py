@@ -54,6 +54,78 @@ def test_the_list_is_filtered_as_one_types(visit: Any, alice: User) -> None:
     expect(page.get_by_role("link", name="Harbour festival")).to_be_visible()
 
 
+class Hold:
+    """From now on what a person asks for under an address is on its way until the test lets it go on."""
+
+    def __init__(self, page: Page, address: re.Pattern[str]) -> None:
+        self._held: list[Route] = []
+        self._holds = True
+        page.route(address, self._keep)
+
+    def _keep(self, route: Route) -> None:
+        if self._holds and "x-refresh" not in route.request.headers:
+            self._held.append(route)
+        else:
+            route.continue_()
+
+    def let_go(self) -> None:
+        """The first of them, the only one, goes on, and whatever follows."""
+        self._holds = False
+        (route,) = self._held
+        route.continue_()
+
+
+def test_who_types_faster_than_the_list_comes_sees_the_last_word(visit: Any, alice: User) -> None:
+    make_batch(alice, name="Harbour festival")
+    make_batch(alice, name="Gallery opening")
+    there = visit()
+    there.sign_in()
+    page = there.page
+    asked = re.compile(r"/batches\?")
+    held = Hold(page, asked)
+    for letters in ("ga", "gall", "harb"):
+        page.get_by_label("Search").fill(letters)
+        page.wait_for_timeout(500)
+    held.let_go()
+    expect(page).to_have_url(re.compile(r"/\?q=harb$"))
+    expect(page.get_by_role("link", name="Gallery opening")).to_have_count(0)
+    expect(page.get_by_role("link", name="Harbour festival")).to_be_visible()
+
+
+def test_no_letter_is_lost_that_is_typed_while_items_are_fetched(visit: Any, alice: User) -> None:
+    batch = photo_batch(alice)
+    there = visit()
+    there.sign_in(f"/batches/{batch.public_id}")
+    page = there.page
+    asked = re.compile(r"/items\?")
+    held = Hold(page, asked)
+    search = page.get_by_label("Search")
+    with page.expect_request(re.compile("q=img5")):
+        search.press_sequentially("img5")
+    search.press_sequentially("9")
+    held.let_go()
+    expect(page).to_have_url(re.compile(r"q=img59"))
+    expect(search).to_have_value("img59")
+    expect(search).to_be_focused()
+    expect(page.locator("#items .items tbody tr")).to_have_count(1)
+
+
+def test_what_was_asked_for_is_not_lost_to_a_refresh(visit: Any, alice: User) -> None:
+    batch = photo_batch(alice)
+    there = visit()
+    there.sign_in(f"/batches/{batch.public_id}")
+    page = there.page
+    expect(page.locator("[data-connection]")).to_have_text("Live")
+    asked = re.compile(r"/items\?.*status=failed")
+    held = Hold(page, asked)
+    with page.expect_request(asked):
+        page.locator("#item-status").select_option("failed")
+    with page.expect_response(re.compile(r"/items\?$")):
+        change(batch, succeeded=21, status="paused")  # everything is fetched anew at once
+    held.let_go()
+    expect(page.locator("#items .items tbody tr")).to_have_count(2)
+
+
 def test_what_failed_is_found_understood_and_run_again(visit: Any, alice: User) -> None:
     batch = photo_batch(alice)
     there = visit()

@@ -153,6 +153,18 @@ def test_a_wrong_password_is_refused_in_words(visit: Any, alice: User) -> None:
     expect(there.page.get_by_role("alert")).to_contain_text("do not match")
 
 
+def test_the_list_is_fetched_while_the_socket_stays_down(visit: Any, alice: User) -> None:
+    batch = make_batch(alice)
+    there = visit()
+    there.page.route_web_socket(re.compile("/ws"), lambda socket: socket.close(code=1011))
+    there.sign_in()
+    page = there.page
+    expect(page.locator("[data-connection]")).to_contain_text("asking every few seconds", timeout=15_000)
+    Batch.objects.filter(pk=batch.pk).update(succeeded=5)
+    expect(page.locator("[data-percent]")).to_have_text("50 %", timeout=15_000)
+    expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "50")
+
+
 def test_it_asks_the_api_while_the_socket_stays_down(visit: Any, alice: User) -> None:
     batch = photo_batch(alice)
     there = visit()

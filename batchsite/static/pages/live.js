@@ -4,6 +4,8 @@ import { grouped, span, speed } from "./words.js";
 
 const REFRESH_EVERY = 3000;
 const REFRESH_HIDDEN = 60000;
+const ASK_AFTER = 4000;
+const ASK_EVERY = 5000;
 const FINAL = new Set(["completed", "failed", "cancelled"]);
 const PARTS = ["succeeded", "failed", "unknown", "cancelled"];
 const CONNECTION = {
@@ -19,6 +21,7 @@ const watched = document.querySelector("[data-watch]");
 const connection = document.querySelector("[data-connection]");
 let refreshedAt = Date.now();
 let waiting = 0;
+let asking = 0;
 
 export function begin() {
   if (!watched && !document.querySelector("[data-watch-all]")) return;
@@ -32,8 +35,21 @@ export function begin() {
 }
 
 function showConnection(state) {
+  clearTimeout(asking);
+  if (!watched && state === "reconnecting") {
+    asking = setTimeout(askAgain, ASK_AFTER);
+    if (connection.dataset.state === "polling") return; /* it is the same trouble still */
+  }
   connection.textContent = CONNECTION[state];
   connection.dataset.state = state;
+}
+
+/* A list has no batch that could be asked for alone: it is fetched anew. */
+function askAgain() {
+  connection.textContent = CONNECTION.polling;
+  connection.dataset.state = "polling";
+  refreshSoon(true);
+  asking = setTimeout(askAgain, document.hidden ? REFRESH_HIDDEN : ASK_EVERY);
 }
 
 function show(data) {
@@ -61,6 +77,7 @@ function show(data) {
 }
 
 function showBar(place, data) {
+  place.querySelector("[data-bar]").setAttribute("aria-valuenow", data.progress);
   if (data.total === 0 || data.succeeded === undefined) return;
   let start = 0;
   for (const name of PARTS) {
@@ -139,10 +156,14 @@ function fetchPiece(source, address, options) {
   globalThis.htmx.ajax("GET", address, { source, headers: { "X-Refresh": "1" }, ...options }).catch(() => {});
 }
 
-/* Also what came into use while the new piece was under way. */
+/* Also what came into use while the new piece was under way, and what a person has asked for meanwhile or sees already. */
 function keepWhatIsInUse(event) {
   const { requestConfig, target } = event.detail;
-  if (requestConfig.headers["X-Refresh"] && target.id === "items" && isInUse(target)) event.detail.shouldSwap = false;
+  if (!requestConfig.headers["X-Refresh"]) return;
+  const asked = document.querySelector(".filters.htmx-request, .pager .htmx-request");
+  if (!target.isConnected || (asked && target !== watched) || (target.id === "items" && isInUse(target))) {
+    event.detail.shouldSwap = false;
+  }
 }
 
 /* Nobody's ticked boxes or half-typed search is taken away. */
