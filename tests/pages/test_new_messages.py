@@ -287,7 +287,7 @@ def test_forms_count_with_the_creates_of_the_api(person: Client, ada: User, sett
     assert person.post("/api/batch", body, content_type="application/json").status_code == 429
     page = page_of(person.post("/new/operations/export", {"token": "t3", "action": "start", "priority": "normal"}))
     assert "as many batches as are allowed within a minute" in page
-    copied = person.post(f"/batches/{Batch.objects.first().public_id}/clone", follow=True)
+    copied = person.post(f"/batches/{Batch.objects.earliest('id').public_id}/clone", follow=True)
     assert "as many batches as are allowed within a minute" in copied.content.decode()
     assert Batch.objects.count() == 2
 
@@ -326,6 +326,12 @@ def test_an_export_of_results_is_a_list_of_recipients_again(person: Client) -> N
 
 
 def test_options_that_nobody_touched_stay_closed(person: Client) -> None:
-    sent = {"when_unavailable": "wait", "fallbacks": ["", "", ""], "rate": "", "concurrency": "", "validity": ""}
+    sent: dict[str, Any] = {
+        "when_unavailable": "wait",
+        "fallbacks": ["", "", ""],
+        "rate": "",
+        "concurrency": "",
+        "validity": "",
+    }
     page = page_of(post(person, action="check", text="Ready.", pasted=LIST, **sent))
     assert not re.search(r"<details[^>]* open>\s*<summary>More options", page)
