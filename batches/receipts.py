@@ -198,8 +198,9 @@ _WRITE_ERRORS = """
     SELECT item_id, batch_id, provider, category, code, message, 1, at, at
       FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[], %s::text[], %s::text[], %s::text[], %s::text[])
         AS fault (item_id, batch_id, at, provider, category, code, message)
-    ON CONFLICT (item_id, provider, code) DO UPDATE
-       SET count = batches_itemerror.count + 1, last_at = EXCLUDED.last_at, message = EXCLUDED.message
+    ON CONFLICT (item_id, code) DO UPDATE
+       SET count = batches_itemerror.count + 1, last_at = EXCLUDED.last_at, message = EXCLUDED.message,
+           provider = EXCLUDED.provider
 """
 
 

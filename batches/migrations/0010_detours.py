@@ -10,10 +10,6 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RemoveConstraint(
-            model_name='itemerror',
-            name='item_error_code',
-        ),
         migrations.AddField(
             model_name='item',
             name='detour',
@@ -27,14 +23,10 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='itemerror',
             name='provider',
-            field=models.CharField(blank=True, db_default='', default='', help_text='Alias of who answered so; empty: nobody.', max_length=64),
+            field=models.CharField(blank=True, db_default='', default='', help_text='Alias of who answered so last; empty: nobody.', max_length=64),
         ),
         migrations.AddIndex(
             model_name='item',
             index=models.Index(condition=models.Q(('status', 'pending'), models.Q(('detour', ''), _negated=True)), fields=['batch', 'detour', 'due_at', 'id'], name='item_detour'),
-        ),
-        migrations.AddConstraint(
-            model_name='itemerror',
-            constraint=models.UniqueConstraint(fields=('item', 'provider', 'code'), name='item_error_code'),
         ),
     ]

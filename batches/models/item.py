@@ -126,12 +126,12 @@ class Item(models.Model):
 
 
 class ItemError(models.Model):
-    """What went wrong with an item: one row per provider and code, counted, staff's view of every retry."""
+    """What went wrong with an item: one row per code, counted, staff's view of every retry."""
 
     item = models.ForeignKey(Item, models.CASCADE, related_name="errors", db_index=False)
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="errors", db_index=False)
     provider = models.CharField(
-        max_length=64, blank=True, default="", db_default="", help_text="Alias of who answered so; empty: nobody."
+        max_length=64, blank=True, default="", db_default="", help_text="Alias of who answered so last; empty: nobody."
     )
     code = models.CharField(max_length=64)
     category = models.CharField(max_length=32)
@@ -142,7 +142,7 @@ class ItemError(models.Model):
 
     class Meta:
         ordering = ("-last_at",)
-        constraints = (models.UniqueConstraint(fields=["item", "provider", "code"], name="item_error_code"),)
+        constraints = (models.UniqueConstraint(fields=["item", "code"], name="item_error_code"),)
         indexes = (
             # A batch's errors, for its errors endpoint and page.
             models.Index(fields=["batch", "-id"], name="item_error_batch"),

@@ -251,13 +251,14 @@ _WRITE_ERRORS = """
     SELECT item_id, batch_id, provider, code, category, message, 1, clock_timestamp(), clock_timestamp()
       FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[])
         AS fault (item_id, batch_id, provider, code, category, message)
-    ON CONFLICT (item_id, provider, code) DO UPDATE
-       SET count = batches_itemerror.count + 1, last_at = EXCLUDED.last_at, message = EXCLUDED.message
+    ON CONFLICT (item_id, code) DO UPDATE
+       SET count = batches_itemerror.count + 1, last_at = EXCLUDED.last_at, message = EXCLUDED.message,
+           provider = EXCLUDED.provider
 """
 
 
 def write_errors(cursor: CursorWrapper, applied: Sequence[Change]) -> None:
-    """Keep one row per item, provider and error code, counted."""
+    """Keep one row per item and error code, counted, with who answered so last."""
     faults = [(change, change.fault) for change in applied if change.fault]
     if not faults:
         return
