@@ -119,6 +119,22 @@ django.setup()
 settings.PASSWORD_HASHERS = ["tests.quick_passwords.QuickHasher", *settings.PASSWORD_HASHERS]
 
 
+# A test's rows are flushed while an engine may be running, which holds some tables and wants others. One of the two has
+# to give way, and the engine is made to: it meets a deadlock as any other fault of the database.
+from django.db.backends.postgresql.operations import DatabaseOperations  # noqa: E402
+
+PATIENT = """DO $$ BEGIN PERFORM set_config('deadlock_timeout', '1min', true);
+             EXCEPTION WHEN insufficient_privilege THEN NULL; END $$"""
+_flush = DatabaseOperations.execute_sql_flush
+
+
+def flush_patiently(operations: DatabaseOperations, statements: list[str]) -> None:
+    _flush(operations, [PATIENT, *statements])
+
+
+DatabaseOperations.execute_sql_flush = flush_patiently  # type: ignore[method-assign]
+
+
 FAULTS = Path(__file__).resolve().parent / "faults"
 
 
