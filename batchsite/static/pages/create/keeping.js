@@ -3,7 +3,8 @@
 const OURS = new Set(["csrfmiddlewaretoken", "token", "zone"]);
 const form = document.querySelector("[data-create]");
 
-const place = () => `typed ${document.querySelector(".who")?.textContent} ${location.pathname}`;
+const PREFIX = "typed ";
+const place = () => `${PREFIX}${document.querySelector(".who")?.textContent} ${location.pathname}`;
 
 export function begin() {
   if (!form) return;
@@ -14,6 +15,11 @@ export function begin() {
   document.body.addEventListener("htmx:beforeOnLoad", (event) => {
     if (event.detail.xhr.getResponseHeader("HX-Refresh")) keep();
   });
+}
+
+/** Whoever sees another page than the one to sign in was not held up: what a form kept goes. */
+export function forget() {
+  for (const key of Object.keys(sessionStorage)) if (key.startsWith(PREFIX)) sessionStorage.removeItem(key);
 }
 
 function cameFromSigningIn() {
