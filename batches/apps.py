@@ -13,7 +13,7 @@ class BatchesConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell the providers where keys that staff entered are found."""
-        from batches.credentials import look_again
+        from batches.provider_accounts.credentials import look_again
         from providers.keys import ask_for_entered
 
         ask_for_entered(look_again)

@@ -115,7 +115,7 @@ class Figures:
 
     @property
     def costs(self) -> dict[str, int]:
-        """What that cost, by measure: see :func:`batches.costs.cost_of`."""
+        """What that cost, by measure: see :func:`batches.money.costs.cost_of`."""
         return {name: self._sum(name) for name in self.measures if name.startswith("spent") or name == "unpriced"}
 
     @property

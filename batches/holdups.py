@@ -10,10 +10,10 @@ from django.db.models import Count, Min, Q, Sum
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from batches.accounts import known_provider
 from batches.limits import limits_of, slowest
 from batches.models import Batch, Item, Lease, ProviderAccount, ProviderBatch, Worker, WorkerRole
 from batches.models.engine import SEEN_WITHIN
+from batches.provider_accounts.accounts import known_provider
 from batches.states import ECONOMY_LANE, BatchStatus, ItemStatus, Step, WhenUnavailable
 
 CALM = frozenset(

@@ -17,8 +17,8 @@ from django.conf import settings
 from redis.commands.core import Script
 from redis.exceptions import RedisError
 
-from batches.account_states import known_accounts
 from batches.connections import redis_client
+from batches.provider_accounts.account_states import known_accounts
 from batches.states import Channel
 from providers.base import Provider
 

@@ -12,10 +12,11 @@ from django.core.files.storage import default_storage
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from batches import opt_outs, receipts, services, usage
+from batches import services, usage
 from batches.files import FileMissing, delete_file, stored_path
 from batches.models import Batch, IdempotentReply, Notification, StoredFile, Worker
 from batches.problems import Conflict
+from batches.text_messages import opt_outs, receipts
 
 ORPHAN_HOURS = 1
 """A file that was stored for a batch waits so long for it; a submit takes seconds."""

@@ -13,9 +13,9 @@ from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
 from batches import audit, events
-from batches.budgets import is_spent
-from batches.estimating.item_cost import item_cost_of
 from batches.models import Batch
+from batches.money.budgets import is_spent
+from batches.money.estimating.item_cost import item_cost_of
 from batches.problems import Conflict
 from batches.running.record_statements import DAY_SECONDS, TIMELINE_SECONDS, add_to_histograms
 from batches.states import FINAL_BATCH_STATUSES, BatchStatus, batch_sources

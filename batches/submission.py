@@ -10,9 +10,9 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from batches import audit, events
-from batches.estimating.item_cost import item_cost_of_new
 from batches.files import keep_with_batch
 from batches.models import Batch
+from batches.money.estimating.item_cost import item_cost_of_new
 from batches.operations import get_operation
 from batches.options import NewBatch, NewItem, Paged, Source
 from batches.states import BatchStatus

@@ -7,9 +7,10 @@ import logging
 from celery import shared_task
 from django.db import InterfaceError, OperationalError
 
-from batches import finishing, lookups, retention
+from batches import finishing, retention
 from batches.economy import stepping
 from batches.running.engine import engine
+from batches.text_messages import lookups
 
 logger = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from django.db import connection
 
-from batches.costs import Cost, cost_of
 from batches.models import Batch
 from batches.models.account import UNKNOWN_PROVIDER
+from batches.money.costs import Cost, cost_of
 from batches.operations import get_operation, operation_names
 from batches.states import Channel
 

@@ -132,7 +132,7 @@ def flush_patiently(operations: DatabaseOperations, statements: list[str]) -> No
     _flush(operations, [PATIENT, *statements])
 
 
-DatabaseOperations.execute_sql_flush = flush_patiently  # type: ignore[method-assign]
+DatabaseOperations.execute_sql_flush = flush_patiently  # type: ignore[assignment, method-assign]
 
 
 FAULTS = Path(__file__).resolve().parent / "faults"

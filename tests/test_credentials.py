@@ -14,9 +14,9 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
-from batches import credentials
 from batches.models import AuditEntry, ProviderCredential
 from batches.problems import InvalidInput
+from batches.provider_accounts import credentials
 from providers.keys import key_of, replace_entered
 from providers.registry import get_provider
 

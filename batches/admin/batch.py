@@ -9,13 +9,14 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from batches import doubts, services
+from batches import services
 from batches.admin.confirming import confirmed
 from batches.admin.finding import Finds, by_batch_start, by_owner
 from batches.admin.paging import ReadOnlyAdmin
 from batches.models import Batch
 from batches.problems import Conflict
 from batches.templatetags.humane import short_title
+from batches.text_messages import doubts
 
 
 @admin.register(Batch)

@@ -9,9 +9,9 @@ from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest
 
-from batches import credentials
 from batches.admin.paging import ReadOnlyAdmin
 from batches.models import ProviderCredential
+from batches.provider_accounts import credentials
 from providers.registry import provider_aliases
 
 

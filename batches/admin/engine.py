@@ -10,9 +10,9 @@ from django.http import HttpRequest, HttpResponse
 
 from batches.admin.finding import Finds, by_batch
 from batches.admin.paging import ReadOnlyAdmin
-from batches.breakers import close_breaker
 from batches.dispatching.concerns import current_concerns
 from batches.models import BatchHistogram, Lease, ProviderAccount, Worker
+from batches.provider_accounts.breakers import close_breaker
 
 
 def _figure(worker: Worker, name: str) -> int | None:

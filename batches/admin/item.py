@@ -11,9 +11,9 @@ from django.http import HttpRequest
 
 from batches.admin.finding import Finds, by_batch
 from batches.admin.paging import ReadOnlyAdmin
-from batches.masking import masked
 from batches.models import Item, ItemError
 from batches.states import Channel
+from batches.text_messages.masking import masked
 
 if TYPE_CHECKING:
     _Inline = admin.TabularInline[ItemError, Item]

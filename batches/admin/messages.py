@@ -6,8 +6,8 @@ from django.contrib import admin
 
 from batches.admin.finding import Finds, by_owner
 from batches.admin.paging import ReadOnlyAdmin
-from batches.masking import masked
 from batches.models import Contact, DeliveryReceipt, OptOut
+from batches.text_messages.masking import masked
 
 
 @admin.register(OptOut)

@@ -14,10 +14,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-from batches.accounts import known_provider
 from batches.dispatching.concerns import current_concerns
 from batches.metrics.ledger import COUNTED_AT_MOST, Process, read_ledger
 from batches.models import Batch, ProviderAccount, WorkerRole
+from batches.provider_accounts.accounts import known_provider
 from batches.states import LANES, BatchStatus, Channel
 from providers.registry import provider_aliases
 

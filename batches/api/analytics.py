@@ -18,9 +18,9 @@ from batches.api.shapes import (
     success_rate,
     tokens_shape,
 )
-from batches.costs import cost_of
 from batches.figures import Figures, Times
 from batches.models import Batch
+from batches.money.costs import cost_of
 from batches.states import Channel, Delivery
 from batches.visibility import sees_every_error
 from providers.prices import SEGMENTS

@@ -23,12 +23,12 @@ from batches import idempotency
 from batches.api.parsers import StrictJSONParser
 from batches.api.permissions import HasScope
 from batches.api.throttling import CreationThrottle
-from batches.credentials import look_again
 from batches.files import discard_files
 from batches.idempotency import Reply
 from batches.models import Batch
 from batches.options import NewBatch
 from batches.problems import InvalidInput, Problem
+from batches.provider_accounts.credentials import look_again
 from batches.submission import submit_batch
 
 DEFAULT_LIMIT = 50

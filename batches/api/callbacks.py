@@ -16,12 +16,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from batches import opt_outs, receipts
-from batches.accounts import known_provider
 from batches.api.base import AlwaysJSON
 from batches.api.errors import BodyTooLarge
-from batches.credentials import look_again
 from batches.events import announce_facts
+from batches.provider_accounts.accounts import known_provider
+from batches.provider_accounts.credentials import look_again
+from batches.text_messages import opt_outs, receipts
 from providers.registry import why_no_receipts
 from providers.sms.adapter import SmsAdapter
 from providers.sms.callbacks import Callback, Malformed

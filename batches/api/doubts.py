@@ -5,10 +5,10 @@ from __future__ import annotations
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from batches import doubts
 from batches.api.base import BatchView, body_of, user_id
 from batches.operations.payload import Fields, Problems
 from batches.steering import read_positions
+from batches.text_messages import doubts
 
 SENT, NOT_SENT = "sent", "notSent"
 

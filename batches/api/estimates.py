@@ -11,10 +11,10 @@ from rest_framework.throttling import BaseThrottle
 from batches.api.base import ApiView, body_of, user_id
 from batches.api.shapes import money
 from batches.api.throttling import CreationThrottle
-from batches.costs import charge
-from batches.estimating.bodies import estimate_of
-from batches.estimating.estimate import Estimate, InMode
-from batches.estimating.workload import Span
+from batches.money.costs import charge
+from batches.money.estimating.bodies import estimate_of
+from batches.money.estimating.estimate import Estimate, InMode
+from batches.money.estimating.workload import Span
 from batches.states import Channel
 from providers.prices import prices_of
 

@@ -7,7 +7,6 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from batches import opt_outs
 from batches.api.base import ApiView, body_of, page_of, user_id
 from batches.api.shapes import instant
 from batches.files import FileMissing
@@ -15,8 +14,9 @@ from batches.models import OptOut
 from batches.operations.batch_options import read_list
 from batches.operations.messages.sms_recipients import NOT_A_NUMBER, normalised_number
 from batches.operations.payload import Fields, Problems
-from batches.opt_out_files import numbers_in
 from batches.problems import InvalidInput, Problem
+from batches.text_messages import opt_outs
+from batches.text_messages.opt_out_files import numbers_in
 
 
 class OptOutsView(ApiView):

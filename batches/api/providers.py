@@ -9,11 +9,11 @@ from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from batches.accounts import known_provider
 from batches.api.base import ApiView
 from batches.api.callbacks import callbacks_shape
 from batches.api.shapes import instant
 from batches.models import ProviderAccount
+from batches.provider_accounts.accounts import known_provider
 from batches.states import ECONOMY, FAST
 from providers.base import Provider, answers_batches
 from providers.keys import is_undecipherable, key_of

@@ -10,12 +10,12 @@ from typing import Any
 
 from django.utils import timezone
 
-from batches.costs import Cost, charge
 from batches.economy.standing import standing
-from batches.masking import masked
 from batches.models import Batch, Item, ItemError, ProviderAccount, StoredFile
+from batches.money.costs import Cost, charge
 from batches.running.record_statements import SIMULATED
 from batches.states import ECONOMY, BatchStatus, ItemStatus
+from batches.text_messages.masking import masked
 from providers.prices import (
     ECONOMY_INPUT_TOKENS,
     ECONOMY_OUTPUT_TOKENS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.auth.models import User
 from django.core.management.base import CommandError
 
-from batches.credentials import look_again
+from batches.provider_accounts.credentials import look_again
 
 DEMO_USER = "demo"
 MOST_NAMED = 20

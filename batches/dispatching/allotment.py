@@ -6,12 +6,12 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from batches.accounts import known_provider
 from batches.dispatching.claim import FULL_CLAIM, LEASE_SIZE, Route
 from batches.dispatching.pace import Paces, acquaintance, slow_start
 from batches.dispatching.shares import Demand, fair_shares
 from batches.dispatching.window import LOW_SHARE, Runnable, Window
 from batches.limits import Limit, limits_of, slowest
+from batches.provider_accounts.accounts import known_provider
 from batches.states import Channel, Priority, WhenUnavailable, lane_name
 
 UNACCEPTED_SECONDS = 2.0

@@ -15,11 +15,11 @@ from django.conf import settings
 from django.db import connection
 from django.db.models.functions import Now
 
-from batches.accounts import known_provider
 from batches.dispatching.window import Runnable, Window
 from batches.limits import limits_of
 from batches.models import Worker, WorkerRole
 from batches.models.engine import SEEN_WITHIN
+from batches.provider_accounts.accounts import known_provider
 from batches.states import lane_name
 
 logger = logging.getLogger(__name__)

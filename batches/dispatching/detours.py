@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from batches.account_states import NOTHING_KNOWN, PATIENCE_SECONDS, AccountState
-from batches.accounts import fallbacks_of, known_provider
 from batches.dispatching.window import Runnable, Window
+from batches.provider_accounts.account_states import NOTHING_KNOWN, PATIENCE_SECONDS, AccountState
+from batches.provider_accounts.accounts import fallbacks_of, known_provider
 from batches.states import WhenUnavailable
 
 

@@ -16,9 +16,7 @@ from typing import TypeVar
 from django.conf import settings
 from django.db import Error, InterfaceError, InternalError, OperationalError
 
-from batches import finishing, loading, receipts
-from batches.budgets import hold_spent
-from batches.credentials import look_again
+from batches import finishing, loading
 from batches.dispatching import claim, rescue, settle
 from batches.dispatching.allotment import Allotment
 from batches.dispatching.concerns import Concerns, idle_workers, waiting_lanes
@@ -30,9 +28,12 @@ from batches.dispatching.probes import claim_probes
 from batches.dispatching.publish import MESSAGE_LOST_SECONDS, Publication
 from batches.dispatching.window import Window, read_window
 from batches.economy import bell, deadline, gathering
+from batches.money.budgets import hold_spent
 from batches.progress import BatchFacts, publisher
+from batches.provider_accounts.credentials import look_again
 from batches.running.watch import farewell, forget_silent, heartbeat
 from batches.states import FINAL_BATCH_STATUSES
+from batches.text_messages import receipts
 
 logger = logging.getLogger(__name__)
 

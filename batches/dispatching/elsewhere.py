@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 
 from django.db import connection
 
-from batches.account_states import PATIENCE_SECONDS
-from batches.accounts import chain_of
 from batches.dispatching import claim
 from batches.dispatching.allotment import Allotment
 from batches.dispatching.window import Runnable, Window
+from batches.provider_accounts.account_states import PATIENCE_SECONDS
+from batches.provider_accounts.accounts import chain_of
 from batches.states import WhenUnavailable
 
 MOVED_AT_ONCE = 5_000

@@ -10,10 +10,10 @@ import random
 
 from django.db import connection, transaction
 
-from batches.accounts import known_provider
 from batches.dispatching import claim
 from batches.dispatching.claim import Route
 from batches.dispatching.window import Window
+from batches.provider_accounts.accounts import known_provider
 from batches.states import lane_name
 
 SHORTEST_SECONDS = 15

@@ -19,11 +19,11 @@ from dataclasses import dataclass, replace
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from batches.accounts import is_idempotent
 from batches.dispatching.claim import NewLease, write_leases
 from batches.dispatching.window import Window
 from batches.outcomes import Fault
 from batches.progress import BatchFacts
+from batches.provider_accounts.accounts import is_idempotent
 from batches.running import record_statements as statements
 from batches.running.changes import Change
 from batches.states import SOLO_LANE, SUSPECT_DEATHS, ItemStatus

@@ -11,8 +11,8 @@ from typing import Any
 
 from django.db import connection
 
-from batches import budgets
-from batches.account_states import NOTHING_KNOWN, AccountState, known_accounts, read_states
+from batches.money import budgets
+from batches.provider_accounts.account_states import NOTHING_KNOWN, AccountState, known_accounts, read_states
 from batches.states import ECONOMY_LANE, Channel, Priority, WhenUnavailable
 
 AHEAD = 1.2

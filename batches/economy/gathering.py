@@ -12,13 +12,13 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 
-from batches import budgets
-from batches.account_states import read_states
-from batches.accounts import known_provider
 from batches.dispatching.probes import was_made
 from batches.economy.switching import PROBE, asked_in_economy
 from batches.economy.waits import COMPANY_SECONDS, scaled
 from batches.models import Lease, ProviderBatch
+from batches.money import budgets
+from batches.provider_accounts.account_states import read_states
+from batches.provider_accounts.accounts import known_provider
 from batches.states import ECONOMY_LANE, SUSPECT_DEATHS, Step
 from providers.base import answers_batches
 

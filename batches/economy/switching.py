@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from django.db import connection
 from django.utils import timezone
 
-from batches.account_states import NOTHING_KNOWN, AccountState, read_states
-from batches.accounts import fallbacks_of, known_provider
 from batches.models import ProviderBatch
 from batches.outcomes import ACCOUNT_CATEGORIES, Fault
+from batches.provider_accounts.account_states import NOTHING_KNOWN, AccountState, read_states
+from batches.provider_accounts.accounts import fallbacks_of, known_provider
 from batches.running.account_health import AMBIGUOUS_STATUS, CERTAIN_REFUSALS, words_of
 from batches.running.account_statements import answered, open_breaker
 from batches.states import WhenUnavailable

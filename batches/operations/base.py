@@ -42,8 +42,8 @@ from providers.base import ChatAnswer, ChatProvider, ChatRequest, Provider, Prov
 from providers.prices import tokens_of
 
 if TYPE_CHECKING:
-    from batches.estimating.workload import Workload
     from batches.models import Batch
+    from batches.money.estimating.workload import Workload
 
 SHOWN_IN_PREVIEW = 10
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from batches.accounts import known_provider
 from batches.operations.base import Operation
 from batches.operations.payload import Fields
 from batches.options import Mode
+from batches.provider_accounts.accounts import known_provider
 from batches.states import ECONOMY, FAST, MODES
 from providers.base import answers_batches
 

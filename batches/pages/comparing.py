@@ -15,9 +15,9 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from batches.costs import cost_of
 from batches.figures import Figures
 from batches.models import Batch, Item
+from batches.money.costs import cost_of
 from batches.pages.access import own_batches
 from batches.pages.item_pages import position_of
 from batches.pages.presentation import Card, ItemRow, card, item_row

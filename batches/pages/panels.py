@@ -13,10 +13,10 @@ from django.urls import reverse
 from batches.api.analytics import delivery, recent_rate
 from batches.api.shapes import tokens_shape
 from batches.api.visualization import ERROR_NAMES
-from batches.costs import Cost, cost_of
 from batches.figures import QUALITY_RANGES, Figures
 from batches.live.frames import PHOTO_OPERATION
 from batches.models import Batch
+from batches.money.costs import Cost, cost_of
 from batches.pages.charts import Chart, Quantity, shapes, throughput
 from batches.pages.phases import Phase, phases
 from batches.running.record_statements import QUALITY_BUCKETS

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Count, Max
 from django.utils.text import capfirst
 
-from batches.accounts import known_provider
-from batches.budgets import BUDGET
 from batches.live.eta import seconds_left
 from batches.live.frames import PHOTO_OPERATION, percentage
-from batches.masking import masked
 from batches.models import Batch, Item
+from batches.money.budgets import BUDGET
+from batches.provider_accounts.accounts import known_provider
 from batches.states import FINAL_BATCH_STATUSES, BatchStatus, ItemStatus
 from batches.templatetags.humane import spelled
+from batches.text_messages.masking import masked
 from batches.visibility import ENDED_BADLY, error_visible_to
 
 if TYPE_CHECKING:

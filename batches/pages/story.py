@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from batches.live.frames import PHOTO_OPERATION
-from batches.masking import masked
 from batches.models import Batch, Item, ItemError
 from batches.pages.presentation import ItemRow, item_row
 from batches.states import FINAL_ITEM_STATUSES, ItemStatus
+from batches.text_messages.masking import masked
 from batches.visibility import error_visible_to, errors_visible_to, sees_every_error
 
 if TYPE_CHECKING:

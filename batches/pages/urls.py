@@ -3,12 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import URLPattern, re_path
 
 from batches.pages import actions, comparing, detail, health, items, overview
 
-login = LoginView.as_view(template_name="pages/login.html", redirect_authenticated_user=True)
+login = LoginView.as_view(
+    template_name="pages/login.html",
+    redirect_authenticated_user=True,
+    extra_context={"development": not settings.PRODUCTION},
+)
 
 
 def page(pattern: str, view: Callable[..., Any], name: str) -> URLPattern:

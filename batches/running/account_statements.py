@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 from django.db.backends.utils import CursorWrapper
 
-from batches.account_states import AccountState, known_accounts
 from batches.dispatching.probes import SHORTEST_SECONDS
 from batches.outcomes import ACCOUNT_CATEGORIES
+from batches.provider_accounts.account_states import AccountState, known_accounts
 from batches.running.account_health import TROUBLE_CATEGORIES
 from batches.running.changes import Change, clean
 from batches.states import ECONOMY_LANE

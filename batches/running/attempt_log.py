@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 
-from batches.masking import masked
 from batches.operations.photos.rate_photos import NAME as PHOTOS
 from batches.running.changes import Change
 from batches.running.leases import LeasedItem
 from batches.states import ItemStatus
+from batches.text_messages.masking import masked
 
 logger = logging.getLogger("batches.attempts")
 

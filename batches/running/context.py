@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from batches.account_states import known_accounts
-from batches.accounts import chain_of
 from batches.backoff import RetryPolicy
 from batches.limits import Limit, limits_of
 from batches.models import Batch
 from batches.operations import Operation, get_operation, operation_names
+from batches.provider_accounts.account_states import known_accounts
+from batches.provider_accounts.accounts import chain_of
 from batches.states import WhenUnavailable
 from providers.base import NOBODY, Provider
 from providers.registry import get_provider, provider_aliases

@@ -1,7 +1,7 @@
 """What this process learns of the accounts that it calls: the limits in their answers' headers, the tokens of a call.
 
 Answers in a row say the same, so only what changed is written, by one statement; all others read it within half a
-second (:mod:`batches.account_states`).
+second (:mod:`batches.provider_accounts.account_states`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 import gevent
 from django.db import Error, connection
 
-from batches.account_states import known_accounts
-from batches.accounts import known_provider
 from batches.limits import introduce
+from batches.provider_accounts.account_states import known_accounts
+from batches.provider_accounts.accounts import known_provider
 from providers.base import ChatRequest
 from providers.http import Ceilings
 from providers.registry import provider_aliases

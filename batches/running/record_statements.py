@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 from django.db.backends.utils import CursorWrapper
 
-from batches.budgets import BUDGET, tell_held
 from batches.histogram import duration_bucket
+from batches.money.budgets import BUDGET, tell_held
 from batches.progress import FACT_COLUMNS, BatchFacts
 from batches.running.changes import MESSAGE_LIMIT, Change, clean
 from batches.states import FINAL_ITEM_STATUSES, ItemStatus

@@ -22,12 +22,12 @@ from gevent.event import Event
 from gevent.lock import Semaphore
 from gevent.pool import Pool
 
-from batches.account_states import PATIENCE_SECONDS
 from batches.backoff import RetryPolicy
 from batches.limits import USUAL_TOKENS, reserve, settle
 from batches.logs.fields import bind
 from batches.operations import Attempt
 from batches.outcomes import Fault, Outcome, Rejected, Retry, Snooze, Unknown, outcome_of_error
+from batches.provider_accounts.account_states import PATIENCE_SECONDS
 from batches.running import attempt_log, leases
 from batches.running.account_health import AccountHealth, Judgement
 from batches.running.changes import Change, Held, change_of, closed_seconds

@@ -20,8 +20,8 @@ import gevent
 from django.conf import settings
 from django.db import Error, connection
 
-from batches.account_states import known_accounts, read_states
-from batches.credentials import look_again
+from batches.provider_accounts.account_states import known_accounts, read_states
+from batches.provider_accounts.credentials import look_again
 from batches.running import leases
 
 logger = logging.getLogger(__name__)

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from batches.breakers import close_breaker
 from batches.models import Batch, Item, ProviderAccount
 from batches.operations.photos.rate_photos import build_photo_batch
+from batches.provider_accounts.breakers import close_breaker
 from batches.submission import submit_batch
 from tests.engine.ledger import assert_counters, assert_no_lease
 from tests.engine_fixture import Engine

@@ -11,8 +11,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import Settings
 
-from batches.costs import count_used
 from batches.models import Batch, BatchHistogram, Item, Usage
+from batches.money.costs import count_used
 from providers.prices import PARTS
 from providers.registry import get_provider
 from tests.api.conftest import Submit

@@ -12,8 +12,8 @@ from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 
-from batches import doubts, lookups
 from batches.models import AuditEntry, Batch, BatchHistogram, Item
+from batches.text_messages import doubts, lookups
 from providers.base import TextMessage
 from providers.registry import get_provider
 from tests.api.conftest import Submit, end_items, problems_of, settle

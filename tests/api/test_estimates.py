@@ -14,8 +14,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from pytest_django import Settings
 
-from batches import opt_outs
 from batches.models import AuditEntry, Batch, BatchHistogram, Item, ProviderAccount, StoredFile, Worker
+from batches.text_messages import opt_outs
 from providers.registry import get_provider
 from records.models import Record
 from tests.api.conftest import Submit, jpeg, problems_of

@@ -11,8 +11,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
 
-from batches import opt_outs
 from batches.models import AuditEntry, Contact, OptOut
+from batches.text_messages import opt_outs
 from providers.sandbox.receipts import Post
 from providers.sandbox.signing import plivo_post, twilio_post, vonage_post
 from tests.api.callbacks.conftest import BASE, SECRET, post, public

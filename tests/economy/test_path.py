@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from batches import services
-from batches.budgets import hold_spent
 from batches.dispatching import claim, rescue
 from batches.dispatching.window import read_window
 from batches.economy.questions import line_id
 from batches.models import BatchHistogram, Item, ItemError, Lease, ProviderBatch
+from batches.money.budgets import hold_spent
 from batches.outcomes import Outcome, Rejected, Retry, Snooze, Succeeded
 from batches.states import Step
 from providers.base import BatchLimits, ErrorCategory, LineResult

@@ -10,11 +10,12 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from batches import budgets, services
-from batches.budgets import ENOUGH_KNOWN, MOST_ROOM, Budget
+from batches import services
 from batches.dispatching import rescue, settle
 from batches.dispatching.dispatcher import Dispatcher
 from batches.models import AuditEntry, Batch, Item, Notification, ProviderAccount
+from batches.money import budgets
+from batches.money.budgets import ENOUGH_KNOWN, MOST_ROOM, Budget
 from batches.operations import Attempt
 from batches.outcomes import Outcome, Succeeded
 from batches.problems import Conflict, InvalidInput

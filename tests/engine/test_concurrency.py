@@ -10,10 +10,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from batches.account_states import known_accounts, read_states
 from batches.dispatching.dispatcher import Dispatcher
 from batches.models import Lease, ProviderAccount
 from batches.outcomes import Fault
+from batches.provider_accounts.account_states import known_accounts, read_states
 from batches.running import recorder
 from batches.running.account_statements import FORGOTTEN_SECONDS, Accounts, tally
 from batches.running.leases import AcceptedLease

@@ -8,11 +8,11 @@ import pytest
 from cryptography.fernet import Fernet
 from pytest_django import Settings
 
-from batches import credentials
 from batches.dispatching.dispatcher import Dispatcher
 from batches.models import ProviderCredential
 from batches.operations import Attempt
 from batches.outcomes import Outcome, Succeeded
+from batches.provider_accounts import credentials
 from batches.running import context
 from batches.running.engine import Engine
 from providers.keys import key_of, replace_entered

@@ -10,9 +10,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from batches.account_states import known_accounts
 from batches.connections import redis_client
 from batches.models import ProviderAccount
+from batches.provider_accounts.account_states import known_accounts
 from batches.running.learning import USUAL_OUTPUT, Learning, Usage
 from providers.base import ChatRequest, Image
 from providers.http import Told

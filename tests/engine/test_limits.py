@@ -14,7 +14,6 @@ import pytest
 import redis
 
 from batches import limits
-from batches.account_states import AccountState, known_accounts
 from batches.connections import redis_client
 from batches.limits import (
     FORGET_MILLISECONDS,
@@ -28,6 +27,7 @@ from batches.limits import (
     slowest,
 )
 from batches.models import Batch
+from batches.provider_accounts.account_states import AccountState, known_accounts
 from providers.base import Limits
 from tests.engine.scripted import Repeatable
 

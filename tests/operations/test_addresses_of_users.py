@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from batches.estimating.bodies import estimate_of
+from batches.money.estimating.bodies import estimate_of
 from batches.operations.photos.rate_photos import RatePhotos, build_photo_batch
 from batches.outcomes import Succeeded
 from providers.ai.batches.adapter import BatchAdapter

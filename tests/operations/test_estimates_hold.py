@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from batches.estimating.estimate import estimate
 from batches.files import store_file
+from batches.money.estimating.estimate import estimate
 from batches.operations import get_operation
 from providers.registry import get_provider
 from tests.api.conftest import jpeg

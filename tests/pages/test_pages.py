@@ -12,10 +12,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from batches.masking import masked
 from batches.models import AuditEntry, Batch, Item, StoredFile
 from batches.pages.presentation import item_row, verbs
 from batches.templatetags.humane import duration
+from batches.text_messages.masking import masked
 from tests.live.conftest import make_batch
 
 pytestmark = pytest.mark.django_db
@@ -47,6 +47,10 @@ def test_people_sign_in_and_out(client: Client, alice: User, slash: str) -> None
 def test_a_wrong_password_is_refused(client: Client, alice: User) -> None:
     page = client.post("/login", {"username": "alice", "password": "wrong"}).content.decode()
     assert "do not match" in page
+
+
+def test_it_tells_a_newcomer_where_the_password_is(client: Client) -> None:
+    assert "the key that <code>bin/up</code> shows" in text(client, "/login")
 
 
 def test_it_tells_a_newcomer_how_to_start(browser: Client) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from batches.breakers import close_breaker
 from batches.models import ProviderAccount
+from batches.provider_accounts.breakers import close_breaker
 
 
 class Command(BaseCommand):

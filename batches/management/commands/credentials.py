@@ -8,9 +8,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from batches import credentials
 from batches.models import ProviderCredential
 from batches.problems import InvalidInput
+from batches.provider_accounts import credentials
 from providers.keys import key_of
 from providers.registry import provider_aliases
 

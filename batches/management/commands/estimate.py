@@ -13,7 +13,7 @@ from batches.commandline.estimates import show_estimate
 from batches.commandline.owner import find_owner
 from batches.commandline.problems import refusal
 from batches.commandline.screen import console_of
-from batches.estimating.bodies import estimate_of
+from batches.money.estimating.bodies import estimate_of
 from batches.operations.documents import NotAnObject, read_object
 from batches.problems import InvalidInput
 

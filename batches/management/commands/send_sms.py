@@ -17,7 +17,7 @@ from batches.commandline.problems import refusal
 from batches.commandline.recipients import RecipientFile, read_recipients
 from batches.commandline.screen import console_of, plain
 from batches.commandline.spreadsheet import require_writable
-from batches.estimating.estimate import estimate
+from batches.money.estimating.estimate import estimate
 from batches.operations.messages.sms import build_sms_batch
 from batches.options import NewBatch
 from batches.problems import InvalidInput, Problem

@@ -9,10 +9,10 @@ import orjson
 from django.conf import settings
 from django.db.models import Count, Max
 
-from batches.estimating.workload import Span, Workload, of_question
 from batches.files import LINES_TYPE, FileMissing, file_content, find_file
 from batches.loading import check_source
 from batches.models import Batch
+from batches.money.estimating.workload import Span, Workload, of_question
 from batches.operations.base import Attempt, Operation
 from batches.operations.batch_options import read_description, read_list, read_name, read_provider
 from batches.operations.checkpoints import Checkpoints, forget_checkpoints, give_back_connection

@@ -8,9 +8,9 @@ import time
 from collections import Counter
 from typing import Any, cast
 
-from batches.costs import count_used
 from batches.limits import limits_of, reserve
 from batches.models import Batch
+from batches.money.costs import count_used
 from batches.operations.conversations.conversation_analysis import (
     ACROSS_PROMPT,
     ACROSS_SCHEMA,

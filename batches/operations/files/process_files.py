@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 
-from batches.estimating.workload import Workload, of_long_text, of_question
 from batches.extraction.formats import Extracted, quickly_read
 from batches.extraction.problems import Unreadable
 from batches.extraction.readers import ReaderLost, ReadersBusy, readers
 from batches.files import IMAGE_TYPES, FileMissing, file_content
 from batches.models import Batch, StoredFile
+from batches.money.estimating.workload import Workload, of_long_text, of_question
 from batches.operations.base import Attempt, Operation
 from batches.operations.batch_options import read_description, read_list, read_name, read_provider
 from batches.operations.checkpoints import Checkpoints, forget_checkpoints

@@ -10,8 +10,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from batches import opt_outs
-from batches.estimating.workload import Workload, of_message
+from batches.money.estimating.workload import Workload, of_message
 from batches.operations.base import Attempt, Operation
 from batches.operations.batch_options import read_description, read_list, read_name, read_options, read_provider
 from batches.operations.messages.quiet_hours import QuietHours, put_back, read_quiet_hours
@@ -21,6 +20,7 @@ from batches.options import NewBatch
 from batches.outcomes import Fault, Outcome, Rejected, Snooze, Succeeded
 from batches.states import Channel
 from batches.templating import Template, TemplateError, parse
+from batches.text_messages import opt_outs
 from providers.base import ErrorCategory, SmsProvider, TextMessage
 from providers.prices import SEGMENTS
 from providers.registry import get_provider

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.db import connection
 
-from batches.estimating.workload import Workload, of_question
+from batches.money.estimating.workload import Workload, of_question
 from batches.operations.base import Attempt, Operation
 from batches.operations.batch_options import read_description, read_name, read_options, read_provider
 from batches.operations.modes import read_mode

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from batches.accounts import known_provider
 from batches.operations.batch_options import NAME_LENGTH
 from batches.pages.create.controls import HOW, Choice, Condition, Control, Form, number_of
+from batches.provider_accounts.accounts import known_provider
 from batches.states import ECONOMY, FAST, Priority, WhenUnavailable
 from providers.base import answers_batches
 from providers.registry import Kind, provider_aliases

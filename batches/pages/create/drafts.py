@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from batches.estimating.estimate import Estimate
+from batches.money.estimating.estimate import Estimate
 from batches.pages.create.common_controls import FIELDS
 from batches.pages.create.controls import Form, text_of
 from batches.pages.create.figures import Figures, figures_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from batches.estimating.estimate import Estimate, InMode
+from batches.money.estimating.estimate import Estimate, InMode
 from batches.templatetags.humane import duration, money
 
 DECIDED_BY = {

@@ -12,9 +12,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
-from batches.estimating.estimate import estimate
 from batches.files import TABLE_TYPES
 from batches.models import StoredFile
+from batches.money.estimating.estimate import estimate
 from batches.pages.create.controls import Control, Form
 from batches.pages.create.drafts import Draft
 from batches.pages.create.refusals import Refusal, Refusals

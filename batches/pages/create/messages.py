@@ -11,7 +11,6 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from batches.accounts import known_provider
 from batches.operations.messages.sms import LONGEST_TEMPLATE, build_sms_batch
 from batches.pages.access import fragment
 from batches.pages.create.common_controls import FIELDS, common_body, common_controls, provider_controls
@@ -22,6 +21,7 @@ from batches.pages.create.refusals import Refusal
 from batches.pages.create.submitting import Build
 from batches.pages.create.uploads import forget_upload
 from batches.problems import Problem
+from batches.provider_accounts.accounts import known_provider
 from batches.tables.rows import UnreadableTable
 from batches.templating import TemplateError, parse
 from providers.registry import provider_aliases

@@ -16,9 +16,9 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from batches.estimating.estimate import estimate
 from batches.files import TABLE_TYPES, discard_files, files_of
 from batches.models import StoredFile
+from batches.money.estimating.estimate import estimate
 from batches.operations import Operation, get_operation, operation_names
 from batches.operations.records.record_columns import TARGETS
 from batches.pages.access import fragment

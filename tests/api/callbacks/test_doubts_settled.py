@@ -9,9 +9,9 @@ import pytest
 from django.db.models.functions import Now
 from django.test import Client
 
-from batches import receipts
 from batches.models import Batch, BatchHistogram
 from batches.states import ItemStatus
+from batches.text_messages import receipts
 from providers.sandbox.signing import plivo_post
 from tests.api.callbacks.conftest import BASE, SECRET, Tell, post
 from tests.api.conftest import Submit, end_items

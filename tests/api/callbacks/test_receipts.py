@@ -15,10 +15,10 @@ from django.db.models.functions import Cast, Concat
 from django.test import Client
 from django.utils import timezone
 
-from batches import receipts
 from batches.models import Batch, BatchHistogram, DeliveryReceipt, ItemError
 from batches.progress import publisher
 from batches.running import record_statements
+from batches.text_messages import receipts
 from providers.sandbox.signing import plivo_post, twilio_post, vonage_post
 from tests.api.callbacks.conftest import BASE, SECRET, Tell, post
 from tests.api.conftest import Submit, end_items

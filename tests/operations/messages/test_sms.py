@@ -10,12 +10,12 @@ from django.db import OperationalError, connection
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batches import opt_outs
 from batches.operations.messages.sms import Sms, build_sms_batch
 from batches.operations.messages.sms_recipients import normalised_number
 from batches.options import NewBatch
 from batches.outcomes import Rejected, Snooze, Succeeded
 from batches.problems import InvalidInput
+from batches.text_messages import opt_outs
 from tests.operations.conftest import Answering, attempt_of
 
 ANN, BEN = "+14155552671", "+442071838750"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.db import connection
 
-from batches.estimating.workload import Span, Workload
+from batches.money.estimating.workload import Span, Workload
 
 LOOKED_BACK = 10
 """Batches."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from batches.accounts import fallbacks_of
-from batches.estimating.sampling import Sample, sample, sample_of
 from batches.models import Batch
+from batches.money.estimating.sampling import Sample, sample, sample_of
 from batches.operations.base import get_operation
 from batches.options import NewBatch, NewItem
 from batches.problems import InvalidInput, Problem
+from batches.provider_accounts.accounts import fallbacks_of
 from batches.states import ECONOMY, WhenUnavailable
 from providers.prices import cost_at, prices_of
 from providers.registry import get_provider

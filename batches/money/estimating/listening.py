@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, NoReturn, cast
 
-from batches.estimating.workload import Workload, of_message, of_picture, of_question
+from batches.money.estimating.workload import Workload, of_message, of_picture, of_question
 from batches.operations.base import Attempt, Operation
 from batches.options import NewItem
 from providers.base import ChatRequest, ImageRequest, Provider, TextMessage

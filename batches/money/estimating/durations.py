@@ -8,13 +8,13 @@ from typing import Any
 from django.db import connection
 from django.db.models.functions import Now
 
-from batches.account_states import known_accounts, read_states
-from batches.estimating.history import History
-from batches.estimating.workload import Workload
 from batches.limits import limits_of, slowest
 from batches.models import Worker, WorkerRole
 from batches.models.engine import SEEN_WITHIN
+from batches.money.estimating.history import History
+from batches.money.estimating.workload import Workload
 from batches.options import NewBatch
+from batches.provider_accounts.account_states import known_accounts, read_states
 from batches.states import Channel
 from providers.base import Provider
 

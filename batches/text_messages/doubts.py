@@ -10,11 +10,11 @@ from django.db import connection, transaction
 from django.db.models import F, QuerySet
 
 from batches import audit, events
-from batches.accounts import known_provider
 from batches.backoff import RetryPolicy
 from batches.models import Batch, Item
 from batches.outcomes import Succeeded
 from batches.progress import BatchFacts
+from batches.provider_accounts.accounts import known_provider
 from batches.running import record_statements as statements
 from batches.running.changes import Change, Held, change_of
 from batches.running.leases import LeasedItem

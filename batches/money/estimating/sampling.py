@@ -9,10 +9,10 @@ from typing import Any
 
 from django.core.files.storage import default_storage
 
-from batches.estimating.listening import workload_of
-from batches.estimating.workload import Total, Workload
 from batches.files import stored_path
 from batches.models import StoredFile
+from batches.money.estimating.listening import workload_of
+from batches.money.estimating.workload import Total, Workload
 from batches.operations.base import Operation, get_operation
 from batches.options import NewBatch, NewItem, Paged, Source
 from batches.states import Channel

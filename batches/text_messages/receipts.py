@@ -19,12 +19,12 @@ from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.db.models.functions import Now
 
-from batches.accounts import known_provider
-from batches.doubts import Evidence, settle
 from batches.models import DeliveryReceipt
 from batches.progress import BatchFacts
+from batches.provider_accounts.accounts import known_provider
 from batches.running.record_statements import DAY_SECONDS, add_to_histograms
 from batches.states import Delivery
+from batches.text_messages.doubts import Evidence, settle
 from providers.sms.adapter import SmsAdapter
 from providers.sms.callbacks import Receipt
 

@@ -12,18 +12,18 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from batches.estimating.durations import ECONOMY as ECONOMY_DURATION
-from batches.estimating.durations import Duration, fast_duration
-from batches.estimating.history import History, history_of
-from batches.estimating.sampling import Sample, items_in, sample
-from batches.estimating.workload import Workload
 from batches.files import kept_in_memory
+from batches.money.estimating.durations import ECONOMY as ECONOMY_DURATION
+from batches.money.estimating.durations import Duration, fast_duration
+from batches.money.estimating.history import History, history_of
+from batches.money.estimating.sampling import Sample, items_in, sample
+from batches.money.estimating.workload import Workload
 from batches.operations.base import get_operation
 from batches.operations.messages import sms
-from batches.opt_outs import opted_out_among
 from batches.options import NewBatch
 from batches.problems import InvalidInput, Problem
 from batches.states import ECONOMY
+from batches.text_messages.opt_outs import opted_out_among
 from providers.base import NOBODY, Provider, answers_batches
 from providers.prices import prices_of
 from providers.registry import get_provider

@@ -12,11 +12,11 @@ from datetime import timedelta
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from batches.doubts import Evidence, message_of, provider_of, settle
 from batches.events import announce_facts
 from batches.models import Item
-from batches.receipts import sms_provider
 from batches.states import ItemStatus
+from batches.text_messages.doubts import Evidence, message_of, provider_of, settle
+from batches.text_messages.receipts import sms_provider
 from providers.base import ProviderError
 from providers.sms.adapter import SmsAdapter
 from providers.sms.callbacks import SentBefore

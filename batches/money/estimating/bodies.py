@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from batches.estimating.estimate import Estimate, estimate
+from batches.money.estimating.estimate import Estimate, estimate
 from batches.operations import get_operation, operation_names
 from batches.operations.messages import sms
 from batches.operations.photos import rate_photos

@@ -1,0 +1,1 @@
+"""What calls cost, may cost, and will probably cost."""

@@ -1,0 +1,1 @@
+"""Provider accounts: who they are, whether they take calls, and their keys."""

@@ -1,0 +1,1 @@
+"""Text messages after and around their call: receipts, doubts, who wants none."""
