@@ -20,6 +20,7 @@ from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
+import psycopg.sql
 import pytest
 from django.conf import settings
 
@@ -117,6 +118,14 @@ def database_url() -> str:
     return urlunsplit(urlsplit(settings.DATABASE_URL)._replace(path=f"/{settings.DATABASES['default']['NAME']}"))
 
 
+def empty_ledger() -> None:
+    """Take away what processes wrote as they ended, after the last test's rows were flushed."""
+    with psycopg.connect(database_url(), autocommit=True) as connection:
+        tables = connection.execute(r"SELECT tablename FROM pg_tables WHERE tablename LIKE 'batches\_%'").fetchall()
+        names = psycopg.sql.SQL(", ").join(psycopg.sql.Identifier(name) for (name,) in tables)
+        connection.execute(psycopg.sql.SQL("TRUNCATE {} CASCADE").format(names))
+
+
 def ended_in_time(process: subprocess.Popen[bytes]) -> bool:
     try:
         process.wait(STOP_SECONDS)
@@ -135,3 +144,4 @@ def engine(
     """One dispatcher and one worker."""
     with Engine(sandbox_server, tmp_path_factory.mktemp("engine")) as running:
         yield running.start()
+    empty_ledger()

@@ -124,6 +124,7 @@ def test_the_calls_of_the_providers_document(answers: list[Any]) -> None:
         ("rate_photos", "economy", "completed"),
         ("rate_photos", "fast", "completed"),
         ("sms", "fast", "completed"),
+        ("sms", "fast", "completed"),
     ]
     for batch in Batch.objects.exclude(subject="budget"):
         assert batch.spent == sum(item.cost or 0 for item in batch.items.all()) > 0

@@ -18,7 +18,7 @@ from batches.connections import redis_client
 from batchsite.launcher.postgres import Postgres
 from batchsite.launcher.redis import Redis
 from tests.conftest import Servers
-from tests.engine_fixture import ROOT, Engine
+from tests.engine_fixture import ROOT, Engine, empty_ledger
 from tests.sandbox_fixture import SandboxServer, running_sandbox
 
 pytest.register_assert_rewrite("tests.faults.campaign")
@@ -98,6 +98,7 @@ def lasting_engine(
     """For the tests of a module that start and stop its processes themselves; none runs yet."""
     with Engine(two_sandboxes, tmp_path_factory.mktemp("engine"), PROCESS_NAME=PROCESS_NAME) as running:
         yield running
+    empty_ledger()
 
 
 @pytest.fixture
