@@ -242,8 +242,9 @@ def test_an_uploaded_photo_is_shown_small(browser: Client, alice: User) -> None:
 
 
 @pytest.mark.usefixtures("reading")
-def test_what_is_no_photo_has_none(browser: Client, alice: User) -> None:
-    assert browser.get(f"/batches/{photo_of(alice, b'nonsense').public_id}/items/0/photo").status_code == 404
+def test_what_cannot_be_read_is_a_sign_and_what_is_no_photo_has_none(browser: Client, alice: User) -> None:
+    sign = browser.get(f"/batches/{photo_of(alice, b'nonsense').public_id}/items/0/photo")
+    assert (sign.status_code, sign.headers["Content-Type"]) == (200, "image/svg+xml")
     assert browser.get(f"/batches/{mixed(alice).public_id}/items/0/photo").status_code == 404
 
 

@@ -128,6 +128,15 @@ def test_anothers_photo_is_neither_seen_nor_rated(person: Client, django_user_mo
     assert Batch.objects.count() == 0
 
 
+def test_a_photo_that_cannot_be_read_has_a_sign_in_place_of_its_picture(person: Client, ada: User) -> None:
+    whole = io.BytesIO()
+    Image.effect_noise((400, 300), 50).save(whole, "JPEG")
+    cut = store_file(ada.pk, "cut.jpg", "image/jpeg", whole.getvalue()[: whole.tell() // 3])
+    answer = person.get(f"/new/thumbnails/{cut.public_id}")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/svg+xml")
+    readers().close()
+
+
 def test_what_is_no_image_has_no_thumbnail(person: Client, ada: User) -> None:
     page = store_file(ada.pk, "a.html", "text/html", b"<script>alert(1)</script>")
     assert person.get(f"/new/thumbnails/{page.public_id}").status_code == 404
