@@ -83,6 +83,7 @@ def test_from_sign_in_to_a_finished_campaign(visit: Any, alice: User, sandbox: S
     page.get_by_role("button", name="Send 3 messages").click()
     expect(page).to_have_url(re.compile("/batches/batch_"))
     watch_to_its_end(page)
+    expect(page.locator("#knobs")).to_be_hidden()
     assert page.evaluate("Object.keys(sessionStorage).filter((key) => key.startsWith('typed'))") == []
     sent = [entry for entry in sandbox.log() if entry["accepted"] and "Messages" in entry["path"]]
     assert len(sent) == 3
