@@ -38,30 +38,44 @@ def watch(console: Console, batches: Sequence[Batch]) -> list[Batch]:
     """
     watcher = Watcher(batches)
     display = LiveDisplay(console) if console.is_terminal else PlainDisplay(console)
-    with interruptible(), display:
+    with interruptible() as interruption, display:
         while True:
             lines = watcher.look()
             display.show(lines, watcher.note)
             if all(line.done for line in lines):
                 return watcher.batches
             time.sleep(POLL_SECONDS)
+            if interruption.asked:
+                raise KeyboardInterrupt
+
+
+class Interruption:
+    """Somebody asked for the end. It is noted first, and raised where the loop looks: an exception out of a signal
+    can hit code that swallows it. Who asks again does not wait for that."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """As a signal's handler."""
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
+def interruptible() -> Iterator[Interruption]:
     """SIGTERM ends the watching as Ctrl-C does, so that the terminal gets its cursor back."""
+    interruption = Interruption()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield interruption
         return
-    before = signal.signal(signal.SIGTERM, _interrupt)
+    before = {number: signal.signal(number, interruption) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield interruption
     finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Watcher:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import signal
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -120,6 +122,23 @@ def test_it_ends_with_the_last_batch(make: Make, terminal: bool, monkeypatch: py
     assert "[red]first[/]" in text
     assert "2/4" in text
     assert "4/4, 4 failed" in text
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_is_not_lost_in_code_that_swallows_it(
+    make: Make, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    tries = iter(range(3))
+
+    def sleep(seconds: float) -> None:
+        next(tries)
+        with contextlib.suppress(BaseException):
+            signal.raise_signal(number)
+
+    monkeypatch.setattr("batches.commandline.watch.time.sleep", sleep)
+    with pytest.raises(KeyboardInterrupt):
+        watch(Console(file=io.StringIO()), [make()])
+    assert next(tries) == 1, "it ended where the loop looked"
 
 
 def test_it_works_outside_the_main_thread(make: Make) -> None:
