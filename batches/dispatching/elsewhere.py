@@ -65,7 +65,13 @@ class Elsewhere:
         """Lease what is due; returns (lease id, lane). Costs nothing while no batch may switch."""
         if all(batch.when_unavailable != WhenUnavailable.SWITCH for batch in window.batches):
             return ()
-        open_places = [place for place in _places(window) if _is_open(place, window)]
+        open_places = []
+        for place in _places(window):
+            alias = _goes_to(place, window)
+            if alias == place.alias:
+                open_places.append(place)
+            elif alias is not None:
+                _move(place, alias)
         routed = tuple(replace(place.batch, provider=place.alias) for place in _one_each(open_places))
         here = replace(window, batches=routed)
         shares, routes = self._allotment.shares(here, now)
@@ -84,24 +90,23 @@ def _places(window: Window) -> list[Place]:
     return [Place(batch, alias, chain_of(batch.provider, batch.fallbacks)) for batch, alias in rows]
 
 
-def _is_open(place: Place, window: Window) -> bool:
-    """Whether the items may go there now. Where they may not, those that can go elsewhere do."""
+def _goes_to(place: Place, window: Window) -> str | None:
+    """Where its items go now: on to their place, or to another, empty for where their batch goes; None: they wait."""
     if place.alias not in place.chain:
-        _move(place, "", all_of_them=True)
-        return False
-    if not window.state(place.alias).is_unavailable(PATIENCE_SECONDS):
-        return True
+        return ""
+    own = place.chain[0]
     following = place.chain[place.chain.index(place.alias) + 1 :]
-    ready = [each for each in (*following, place.chain[0]) if not window.state(each).is_unavailable(PATIENCE_SECONDS)]
-    if ready:
-        # Who was refused for good somewhere waits for those that are left.
-        _move(place, "" if ready[0] == place.chain[0] else ready[0], all_of_them=False)
-    return False
+    for alias in (place.alias, *following, own):
+        if not window.state(alias).is_unavailable(PATIENCE_SECONDS):
+            return "" if alias == own else alias
+    return None
 
 
-def _move(place: Place, detour: str, *, all_of_them: bool) -> None:
+def _move(place: Place, alias: str) -> None:
+    """Who was refused for good somewhere waits for those that are left, unless nobody goes to that place any more."""
+    everybody = place.alias not in place.chain
     with connection.cursor() as cursor:
-        cursor.execute(_MOVE, [place.batch.id, place.alias, all_of_them, MOVED_AT_ONCE, detour])
+        cursor.execute(_MOVE, [place.batch.id, place.alias, everybody, MOVED_AT_ONCE, alias])
 
 
 def _one_each(places: Sequence[Place]) -> Iterator[Place]:

@@ -79,7 +79,7 @@ def accept(lease_id: int, worker: str) -> AcceptedLease | None:
         return None
     batch_id, lane, provider, probe, runs = rows[0][:5]
     items = tuple(
-        LeasedItem(key, name, json.loads(given), *counts, refused_by=tuple(json.loads(refused or "[]")))
+        LeasedItem(key, name, json.loads(given), *counts, refused_by=tuple(json.loads(refused)) if refused else ())
         for _, _, _, _, _, key, name, given, *counts, refused in rows
     )
     return AcceptedLease(lease_id, batch_id, lane, runs, items, provider, probe)

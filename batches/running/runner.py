@@ -255,20 +255,16 @@ class Runner:
             "queued_seconds": item.queued_seconds + (ran - held.accepted_at),
             "used": call.used,
         }
+        mine = self._held(held, context, item)
         try:
-            change = change_of(outcome, self._held(held, context, item), **facts)
+            change = change_of(outcome, mine, **facts)
         except Exception as error:
-            change = change_of(bug(error, call, context), self._held(held, context, item), **facts)
+            change = change_of(bug(error, call, context), mine, **facts)
         if judgement is not None:
             change = replace(change, opens_account=judgement.opens_for, fault=judgement.fault or change.fault)
-        change = elsewhere(
-            change,
-            outcome,
-            self._held(held, context, item),
-            context.chain,
-            self._is_available,
-            elapsed_seconds=facts["elapsed_seconds"],
-        )
+        if context.chain:
+            seconds = facts["elapsed_seconds"]
+            change = elsewhere(change, outcome, mine, context.chain, self._is_available, elapsed_seconds=seconds)
         attempt_log.note(context.operation.name, item, change, facts["elapsed_seconds"])
         self._record(change)
 
