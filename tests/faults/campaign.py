@@ -21,6 +21,7 @@ from batches.models import Batch, Item, Lease, Worker, WorkerRole
 from batches.options import BatchOptions, NewBatch, NewItem
 from batches.services import submit_batch
 from batches.states import FINAL_ITEM_STATUSES, ItemStatus
+from batchsite.known_providers import SMS_PER_SECOND
 from tests.engine_fixture import Engine
 from tests.footprint import Footprint, footprint
 from tests.sandbox_fixture import SandboxServer
@@ -198,7 +199,7 @@ def assert_the_limit_held(campaign: Campaign) -> None:
 
     A limit that was lost or counted twice shows; test_rates.py measures exactly, without thousands of photos beside.
     """
-    limit = settings.SMS_PER_SECOND[campaign.messages.priority]
+    limit = SMS_PER_SECOND[campaign.messages.priority]
     stalls = campaign.sandbox.stalls()
     instants = [entry["at"] for entry in campaign.calls("twilio")]
     assert busiest_second(seen_awake(instants, stalls)) <= 1.5 * limit, (busiest_second(instants), stalls)

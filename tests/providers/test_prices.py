@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from batchsite.settings import KNOWN_PROVIDERS
+from batchsite.known_providers import KNOWN_PROVIDERS
 from providers.checks import check_providers
 from providers.prices import Prices, prices_of, problems_of_prices
 from tests.providers.test_registry import CHAT, SMS
