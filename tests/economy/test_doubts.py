@@ -15,32 +15,34 @@ from tests.engine.ledger import assert_counters, statuses
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_a_submit_that_worked_and_was_never_answered_is_found(scripted: Remote) -> None:
-    def lost() -> None:
-        scripted.after_submit = lambda: None
-        raise failure("timeout", ErrorCategory.TIMEOUT)
+def lost() -> None:
+    """What was sent arrived or not, and no answer came."""
+    raise failure("timeout", ErrorCategory.TIMEOUT)
 
-    scripted.after_submit = lost
+
+def test_a_submit_that_worked_and_was_never_answered_is_found(scripted: Remote) -> None:
+    def lost_once() -> None:
+        scripted.after_submit = lambda: None
+        lost()
+
+    scripted.after_submit = lost_once
     batch = drive(economy_batch(3))
     assert_counters(batch, succeeded=3)
     assert (scripted.submits, scripted.calls.count("find")) == (1, 1)
 
 
 def test_a_submit_that_never_arrived_is_repeated_after_several_searches(scripted: Remote) -> None:
-    def lost() -> None:
+    def lost_once() -> None:
         scripted.on_submit = lambda: None
-        raise failure("timeout", ErrorCategory.TIMEOUT)
+        lost()
 
-    scripted.on_submit = lost
+    scripted.on_submit = lost_once
     batch = drive(economy_batch(3))
     assert_counters(batch, succeeded=3)
     assert (scripted.submits, scripted.calls.count("find")) == (1, 4)
 
 
 def test_a_search_that_fails_says_nothing_of_the_batch(scripted: Remote) -> None:
-    def lost() -> None:
-        raise failure("timeout", ErrorCategory.TIMEOUT)
-
     tries: list[int] = []
 
     def down() -> None:
@@ -56,9 +58,6 @@ def test_a_search_that_fails_says_nothing_of_the_batch(scripted: Remote) -> None
 def test_where_there_are_no_markers_the_unknown_one_of_our_size_is_adopted(scripted: Remote) -> None:
     scripted.marks = False
 
-    def lost() -> None:
-        raise failure("timeout", ErrorCategory.TIMEOUT)
-
     scripted.after_submit = lost
     batch = drive(economy_batch(3))
     assert_counters(batch, succeeded=3)
@@ -69,9 +68,6 @@ def test_an_adopted_batch_that_is_anothers_is_given_up_for_ours(scripted: Remote
     """Two of the same size, both in doubt: each takes the other's at first."""
     scripted.marks = False
     order: list[str] = []
-
-    def lost() -> None:
-        raise failure("timeout", ErrorCategory.TIMEOUT)
 
     scripted.after_submit = lost
     first, second = economy_batch(3), economy_batch(3)
@@ -87,9 +83,6 @@ def test_an_adopted_batch_that_is_anothers_is_given_up_for_ours(scripted: Remote
 
 
 def test_cancel_in_doubt_searches_before_it_lets_go(scripted: Remote) -> None:
-    def lost() -> None:
-        raise failure("timeout", ErrorCategory.TIMEOUT)
-
     scripted.after_submit = lost
     scripted.state = lambda stored: RemoteState.ENDED if stored.cancelled else RemoteState.WAITING
     scripted.line = lambda custom_id, prompt: LineResult(
