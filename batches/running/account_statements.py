@@ -23,8 +23,6 @@ from providers.base import ErrorCategory
 CUT = 0.75
 CUT_SECONDS = 1.0
 """Not cut again within so long, nor for answers to calls that had begun before the last cut."""
-LEAST_CALLS = 4
-"""Not cut below: a provider that answers 429 and 503 at random would end at one call at a time, and stay there."""
 RAISE_SECONDS = 1.0
 RAISE_SHARE = 0.05
 """Added for as many good answers as there may be calls in flight; at least one."""
@@ -154,11 +152,11 @@ _CLOSE_UNTIL = """
 """
 _CUT = f"""
     INSERT INTO batches_provideraccount AS account (alias, reason, concurrency, cut_at, changed_at)
-    SELECT %(alias)s, '', GREATEST({LEAST_CALLS}, {CUT} * in_flight), clock_timestamp(), clock_timestamp()
+    SELECT %(alias)s, '', GREATEST(1, {CUT} * in_flight), clock_timestamp(), clock_timestamp()
       FROM (SELECT COALESCE(sum(remaining), 0) AS in_flight FROM batches_lease
              WHERE provider = %(alias)s AND worker <> '' AND lane <> '{ECONOMY_LANE}') AS lease
     ON CONFLICT (alias) DO UPDATE
-       SET concurrency = GREATEST({LEAST_CALLS}, LEAST({CUT} * account.concurrency, EXCLUDED.concurrency)),
+       SET concurrency = GREATEST(1, LEAST({CUT} * account.concurrency, EXCLUDED.concurrency)),
            cut_at = EXCLUDED.cut_at, changed_at = EXCLUDED.changed_at
      WHERE account.cut_at IS NULL OR account.cut_at < clock_timestamp() - %(seconds)s * interval '1 second'
 """

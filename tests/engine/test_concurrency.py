@@ -15,7 +15,7 @@ from batches.models import Lease, ProviderAccount
 from batches.outcomes import Fault
 from batches.provider_accounts.account_states import known_accounts, read_states
 from batches.running import recorder
-from batches.running.account_statements import FORGOTTEN_SECONDS, LEAST_CALLS, Accounts, tally
+from batches.running.account_statements import FORGOTTEN_SECONDS, Accounts, tally
 from batches.running.leases import AcceptedLease
 from providers.base import ErrorCategory
 from tests.engine.dispatching import leased, worker
@@ -87,10 +87,10 @@ def test_it_is_cut_once_for_the_calls_of_a_moment(accounts: Accounts) -> None:
     assert concurrency() == pytest.approx(0.75 * 9)
 
 
-def test_the_bound_is_never_below_a_few(accounts: Accounts) -> None:
+def test_the_bound_is_never_below_one(accounts: Accounts) -> None:
     lease = accepted(new_batch(1))
     write(lease, 0, 1, LIMITED)
-    assert concurrency() == LEAST_CALLS
+    assert concurrency() == 1.0
 
 
 def test_good_answers_raise_it_step_by_step_and_failures_stop_that(accounts: Accounts) -> None:
